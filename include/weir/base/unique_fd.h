@@ -1,0 +1,35 @@
+// UniqueFd: one owned file descriptor, closed on destruction.
+#pragma once
+
+#include <unistd.h>
+
+#include <utility>
+
+namespace weir {
+
+class UniqueFd {
+ public:
+  UniqueFd() noexcept = default;
+  /// Takes `fd`; a negative one means none.
+  explicit UniqueFd(int fd) noexcept : fd_{fd} {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_{other.release()} {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept {
+    if (this != &other) reset(other.release());
+    return *this;
+  }
+  ~UniqueFd() { reset(); }
+
+  [[nodiscard]] int get() const noexcept { return fd_; }
+  [[nodiscard]] explicit operator bool() const noexcept { return fd_ >= 0; }
+  /// Gives the descriptor away; this holds none afterwards.
+  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+  void reset(int fd = -1) noexcept {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = fd;
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace weir

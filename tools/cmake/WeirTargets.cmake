@@ -1,0 +1,37 @@
+# Compile settings shared by every target, and the functions that declare one.
+
+add_library(weir_settings INTERFACE)
+target_include_directories(weir_settings INTERFACE ${CMAKE_SOURCE_DIR}/include)
+target_compile_options(weir_settings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+  -Woverloaded-virtual -Wundef -fno-omit-frame-pointer
+  $<$<BOOL:${WEIR_WERROR}>:-Werror>)
+if(WEIR_SANITIZE)
+  target_compile_options(weir_settings INTERFACE -fsanitize=${WEIR_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(weir_settings INTERFACE -fsanitize=${WEIR_SANITIZE})
+endif()
+
+# Boost, as headers only: Asio and JSON are compiled once, in src/base/boost.cpp.
+add_library(weir_boost INTERFACE)
+target_link_libraries(weir_boost INTERFACE Boost::headers Threads::Threads)
+target_compile_definitions(weir_boost INTERFACE
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED)
+
+# weir_part(NAME SOURCES... [USES targets...]): the static library weir_NAME. USES names the
+# parts and libraries that its files may include; an include of anything else does not link,
+# and tests/layout says so for headers.
+function(weir_part name)
+  cmake_parse_arguments(PART "" "" "SOURCES;USES" ${ARGN})
+  add_library(weir_${name} STATIC ${PART_SOURCES})
+  target_link_libraries(weir_${name} PUBLIC weir_settings ${PART_USES})
+endfunction()
+
+# weir_unit_test(PART SOURCES... [USES targets...]): one GoogleTest program a part. Needs no
+# privileges and no network.
+function(weir_unit_test name)
+  cmake_parse_arguments(TEST "" "" "SOURCES;USES" ${ARGN})
+  add_executable(test_${name} ${TEST_SOURCES})
+  target_link_libraries(test_${name} PRIVATE weir_settings weir_${name} ${TEST_USES} GTest::gtest_main)
+  target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR}/src)
+  add_test(NAME unit/${name} COMMAND test_${name})
+endfunction()
