@@ -1,0 +1,74 @@
+// ControlServer: the Unix socket through which weirctl asks and orders the master.
+//
+// One JSON object a line each way: {"command":"status"} is answered with
+// {"ok":true,"status":{...}}, or {"ok":false,"error":"..."} which says what is accepted. A
+// connection may ask any number of times, one after another.
+//
+// Who may ask: the socket file is mode 0600 from the moment it exists, so the kernel lets in its
+// owner and root, and no other check is made.
+//
+// Runs on the caller's io_context, on its thread alone; starts no thread, installs no handler.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/json/object.hpp>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "weir/base/result.h"
+
+namespace weir::admin {
+
+/// One command: what it is for, and what it does. `run` gets the whole request. The object that it
+/// returns is the answer, to which "ok" is added; an error is answered as "what; remedy". It is
+/// called on the io_context's thread, between two other events: it may take no longer than those.
+struct Command {
+  std::string help;
+  std::function<Result<boost::json::object>(const boost::json::object& request)> run;
+};
+
+/// By name; std::less<> so that a string_view finds.
+using CommandTable = std::map<std::string, Command, std::less<>>;
+
+/// Bounds on what clients can hold of the master.
+struct ControlLimits {
+  std::size_t request_bytes = 64 * 1024;  // a line, its newline included
+  std::size_t connections = 32;           // at once; a further one is told so and closed
+  /// For a request to arrive, counted from the last answer, and for its answer to be taken.
+  std::chrono::milliseconds patience{5'000};
+};
+
+/// In /run/weir, which is made (0755) if it is missing; other directories must exist.
+inline constexpr const char* kSystemSocketPath = "/run/weir/control.sock";
+
+class ControlServer {
+ public:
+  /// Listens at `path`. A socket file there that nobody answers is replaced. Fails when another
+  /// weir answers there, when something that is no socket is there, or when the directory does
+  /// not let us; the error says what to do. `io` is borrowed and must outlive the server.
+  [[nodiscard]] static Result<std::unique_ptr<ControlServer>> start(boost::asio::io_context& io,
+                                                                    std::string path,
+                                                                    CommandTable commands,
+                                                                    ControlLimits limits = {});
+
+  /// Closes every connection; removes the socket file if it is still the one made here.
+  ~ControlServer();
+  ControlServer(const ControlServer&) = delete;
+  ControlServer& operator=(const ControlServer&) = delete;
+
+  /// For a forked child, first thing: closes its copies of the descriptors and forgets the rest,
+  /// so that the parent's socket file and its epoll set, which a fork shares, stay as they are.
+  /// The child neither runs nor destroys the io_context afterwards.
+  void abandon() noexcept;
+
+ private:
+  class Impl;
+  explicit ControlServer(std::shared_ptr<Impl> impl) noexcept;
+  std::shared_ptr<Impl> impl_;  // shared with the handlers in flight
+};
+
+}  // namespace weir::admin

@@ -1,0 +1,101 @@
+// Options: everything that weir's command line and configuration file can say, typed and
+// checked. Filled by parse(), which reads, and only reads: it opens no socket, looks up no user
+// and changes nothing.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weir/base/log.h"
+#include "weir/base/socket_address.h"
+#include "weir/base/units.h"
+#include "weir/cli/outcome.h"
+#include "weir/steering/policy.h"
+
+namespace weir::cli {
+
+/// Which CPU each worker is bound to.
+enum class Pin : std::uint8_t {
+  automatic,  // one worker a CPU, in the order of `Host::cpus`, while there are enough of them
+  none,       // wherever the kernel puts it
+  list,       // slot i on Options::pin_cpus[i]
+};
+
+/// What a worker does with its sessions.
+enum class App : std::uint8_t { echo };
+
+[[nodiscard]] std::string_view to_string(App app) noexcept;
+
+/// The most workers there can be: the steering table has this many slots.
+inline constexpr unsigned kWorkersMax = 1024;
+
+struct Options {
+  // Listening.
+  std::vector<SocketAddress> listen;  // one or more, none twice; port 0: the kernel picks
+  std::uint32_t backlog = 4096;       // connections; the kernel caps it at net.core.somaxconn
+  std::vector<std::string> paths;     // of upgrade requests, each "/..."; empty: every path
+
+  // Workers.
+  std::optional<unsigned> workers;  // 1..kWorkersMax; nothing: see worker_count()
+  Pin pin = Pin::automatic;
+  std::vector<int> pin_cpus;  // with Pin::list: at least one for each worker
+  std::chrono::nanoseconds hang_threshold = std::chrono::milliseconds{50};  // 0: off
+
+  // Steering.
+  steering::Policy steer = steering::Policy::least_connections;
+  steering::BackendChoice backend = steering::BackendChoice::automatic;
+  std::vector<std::uint32_t> weights;  // empty, or one for each worker, 1..1000
+
+  // Limits and timeouts. A duration of 0 turns its timeout off where that is allowed.
+  std::optional<std::uint64_t> max_connections;  // nothing: what the descriptor limit allows
+  std::uint64_t max_message_size = 1_MiB;        // bytes, a whole message after inflation
+  std::chrono::nanoseconds handshake_timeout = std::chrono::seconds{10};  // never 0
+  std::chrono::nanoseconds idle_timeout = std::chrono::seconds{120};      // 0: off
+  std::chrono::nanoseconds ping_interval = std::chrono::seconds{30};      // 0: off
+
+  // Privileges: names or numbers, not looked up yet. Empty: stay who we are.
+  std::string user;
+  std::string group;
+
+  // Logging and control.
+  spdlog::level::level_enum log_level = spdlog::level::info;
+  log::Format log_format = log::Format::text;
+  std::string control;         // the control socket's path; empty: no place to put one
+  bool control_given = false;  // chosen by the operator: failing to open it is then an error
+
+  // Program.
+  App app = App::echo;
+  std::string config;  // the file that was read; empty: none
+  bool check = false;  // say whether these options are sound, and exit
+
+  /// Sentences for the log about what is accepted and yet probably not meant.
+  std::vector<std::string> warnings;
+};
+
+/// What parse() has to know about the machine; a test makes one up.
+struct Host {
+  std::vector<int> cpus;        // that this process may run on, ascending, at least one
+  std::string default_control;  // see default_control_path()
+
+  [[nodiscard]] static Host here();
+};
+
+using ParseOutcome = Outcome<Options>;
+
+/// Reads the command line and the file that its --config names; a flag goes before the file's
+/// line. Never throws: memory that runs out ends the process.
+[[nodiscard]] ParseOutcome parse(int argc, const char* const* argv, const Host& host) noexcept;
+[[nodiscard]] ParseOutcome parse(int argc, const char* const* argv) noexcept;
+
+/// The workers to start: as asked for, else one for each CPU up to kWorkersMax.
+[[nodiscard]] unsigned worker_count(const Options& options, const Host& host) noexcept;
+[[nodiscard]] unsigned worker_count(const Options& options);
+
+/// "0.1.0".
+[[nodiscard]] std::string_view version() noexcept;
+
+}  // namespace weir::cli
