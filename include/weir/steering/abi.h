@@ -1,0 +1,181 @@
+/*
+ * The load table: the one piece of memory that the steering program (in the kernel), the workers
+ * and the master share. This file is the layout and nothing else; pick.h decides with it.
+ * Plain C in kernel style, because the BPF object, the C++ parts and the tests all include it.
+ *
+ * It is the single value of a BPF_F_MMAPABLE array map, so that one lookup gives the program
+ * everything, and a store by a worker is a report: nobody makes a system call to publish load.
+ *
+ * Shaped by what a SYN reads. On a big host nearly every line that the program reads was last
+ * written by another core, so a miss costs more than an instruction:
+ *   key[]     packed, 8 slots a cache line: all that the scan for the least loaded slot reads.
+ *   row[]     a worker's own lines; the program reads one, for the slot that it chose.
+ *   steered[] the program's own line per slot, touched once per SYN, for the slot chosen.
+ * The two counters that every SYN or every ticket adds to have a line each.
+ *
+ * A key is one number whose order is the order of preference, so that the smallest one names the
+ * pick by itself, without a division, a second array or a branch on state:
+ *
+ *   63               62      61 ........................ 10   9 ......... 0
+ *   out of service | hung  | weighted load (52 bits)        | slot (10 bits)
+ *
+ * The weighted load is connections x WEIR_LOAD_SCALE / weight. The scale is a multiple of every
+ * number from 1 to 16, so those weights divide it exactly and ties between them are exact; up to
+ * 1,000 the share is off by less than 0.01 %.
+ *
+ * Nothing may carry or borrow into the flag bits.
+ *   Upwards: the load field holds 2^52 / WEIR_LOAD_SCALE = 390 million connections of weight 1.
+ *   Whoever adds does so only while the field's top bit (WEIR_KEY_SATURATED) is clear. Each CPU
+ *   can be past that check once, so the field would have to be overrun by 2^51 / 11,531,520 = 195
+ *   million CPUs at the same moment to reach the hung bit.
+ *   Downwards: whoever subtracts does it by compare-and-swap and stops at zero (connection_count.h,
+ *   and weir_discharge in pick.h).
+ *
+ * Who writes what: the comment on each member. All words are aligned and written whole, in host
+ * byte order; the table never leaves the host.
+ */
+/* clang-format off: kernel style, as all that is shared with BPF */
+#ifndef WEIR_STEERING_ABI_H
+#define WEIR_STEERING_ABI_H
+
+#include <linux/types.h>
+
+#define WEIR_TABLE_MAGIC 0x72696577u /* "weir" */
+#define WEIR_TABLE_VERSION 1u        /* raise with every change to this file */
+
+#define WEIR_SLOTS_MAX 1024u
+#define WEIR_SLOT_MASK 1023u
+#define WEIR_CPUS_MAX 1024u /* a power of two; CPUs beyond share a line and may lose counts */
+
+#define WEIR_KEY_OUT (1ULL << 63)
+#define WEIR_KEY_HUNG (1ULL << 62)
+#define WEIR_KEY_SATURATED (1ULL << 61)
+#define WEIR_KEY_UNHEALTHY (WEIR_KEY_OUT | WEIR_KEY_HUNG)
+#define WEIR_KEY_LOAD_SHIFT 10
+#define WEIR_KEY_LOAD_MASK (((1ULL << 52) - 1) << WEIR_KEY_LOAD_SHIFT)
+
+#define WEIR_LOAD_SCALE (720720u * 16u) /* 720720 is the least common multiple of 1..16 */
+#define WEIR_WEIGHT_MAX 1000u
+
+#define WEIR_SEQUENCE_MAX 16384u
+#define WEIR_MAGLEV_SIZE 131071u /* a prime (2^17 - 1): any skip visits every entry */
+
+/* The numbers are part of the ABI: the master stores one, the program switches on it. */
+enum weir_policy {
+  WEIR_LEAST_CONNECTIONS = 0,
+  WEIR_TWO_CHOICES = 1,
+  WEIR_ROUND_ROBIN = 2,
+  WEIR_WEIGHTED_ROUND_ROBIN = 3,
+  WEIR_SOURCE_HASH = 4,
+  WEIR_TUPLE_HASH = 5,
+};
+
+/* Written by the master; read by the program on every SYN, so that a change acts on the next. */
+struct weir_config {
+  __u32 magic;
+  __u32 version;
+  __u32 policy;            /* enum weir_policy */
+  __u32 slot_count;        /* 0..WEIR_SLOTS_MAX; keys from here on are all out of service */
+  __u64 hang_threshold_ns; /* 0: never judge a worker hung */
+  __u64 max_connections;   /* 0: no limit */
+  __u64 hash_key[2];       /* secret: a client cannot aim at a slot */
+  __u32 live;              /* which of lookup[2] the program reads: 0 or 1 */
+  __u32 reserved[3];
+};
+
+/* A counter that many CPUs add to, alone on its line. */
+struct weir_lone_counter {
+  __u64 value;
+  __u64 pad[7];
+};
+
+/* One per slot. The master writes step; the program adds to assigned. */
+struct weir_steered {
+  __u64 step;     /* what one connection adds to the key: (WEIR_LOAD_SCALE / weight) << 10 */
+  __u64 assigned; /* SYNs and migrated connections steered here, ever */
+  __u64 pad[6];
+};
+
+/*
+ * One per slot, written by its worker alone (the master zeroes `open` after a worker died). The
+ * first line is written every loop, and its first word is what the program reads.
+ */
+struct weir_row {
+  __u64 awake_at_ns; /* CLOCK_MONOTONIC, when the loop last woke */
+  __u64 open;        /* connections accepted and not ended */
+  __u64 busy_ns;     /* time spent awake, ever */
+  __u64 pending;     /* completions found by the last wake */
+  __u64 loops;       /* wakes, ever */
+  __u64 enters;      /* io_uring_enter calls, ever */
+  __u64 accepted;    /* connections accepted, ever; reset ones included */
+  __u64 refused;     /* of those, reset for being over the limit */
+
+  __u64 messages_in;
+  __u64 messages_out;
+  __u64 bytes_in;        /* read from sockets */
+  __u64 bytes_out;       /* written to sockets */
+  __u64 upgraded;        /* handshakes answered with 101 */
+  __u64 rejected;        /* handshakes answered with an error, or too slow */
+  __u64 overloaded;      /* sessions ended because their output went over the backlog limit */
+  __u64 protocol_errors; /* sessions ended for breaking RFC 6455 */
+
+  __u64 reserved[16];
+};
+
+/* Written by the program on that CPU alone. A sum over the CPUs is the program's own account. */
+struct weir_program_counters {
+  __u64 syns;          /* runs for a new connection; the next four count subsets of these */
+  __u64 refused;       /* over max_connections, answered with a reset */
+  __u64 abstained;     /* no slot is serving: left to the kernel's hash */
+  __u64 fallback;      /* the policy's own candidates were unhealthy: least loaded taken */
+  __u64 select_failed; /* the slot had no listener: left to the kernel's hash */
+  __u64 migrated;      /* runs for a queued connection whose listener was closed */
+  __u64 hung_marked;   /* slots found hung */
+  __u64 pad;
+};
+
+/* What a policy looks up instead of scanning. Written whole by the master while not live. */
+struct weir_lookup {
+  __u32 sequence_length; /* 1..WEIR_SEQUENCE_MAX; 0: none yet */
+  __u32 pad[15];
+  __u16 sequence[WEIR_SEQUENCE_MAX];   /* smooth weighted round-robin, slot numbers */
+  __u16 maglev[WEIR_MAGLEV_SIZE + 1u]; /* the last entry is padding */
+};
+
+struct weir_table {
+  struct weir_config config;
+  /* Connections counted: in handshake, queued or open. Added to by the program, subtracted
+   * from by workers. Signed in meaning: a moment below zero must not read as "full". */
+  struct weir_lone_counter total;
+  struct weir_lone_counter ticket; /* taken by the program, for the round-robin policies */
+  /* The program adds load and sets hung; the worker subtracts load and clears hung; the
+   * master sets and clears out-of-service and corrects drift. */
+  __u64 key[WEIR_SLOTS_MAX];
+  struct weir_steered steered[WEIR_SLOTS_MAX];
+  struct weir_row row[WEIR_SLOTS_MAX];
+  struct weir_program_counters cpu[WEIR_CPUS_MAX];
+  struct weir_lookup lookup[2];
+};
+
+#ifdef __cplusplus
+#define WEIR_ABI_ASSERT(what) static_assert(what, "load table ABI")
+#else
+#define WEIR_ABI_ASSERT(what) _Static_assert(what, "load table ABI")
+#endif
+
+WEIR_ABI_ASSERT(sizeof(struct weir_config) == 64);
+WEIR_ABI_ASSERT(sizeof(struct weir_lone_counter) == 64);
+WEIR_ABI_ASSERT(sizeof(struct weir_steered) == 64);
+WEIR_ABI_ASSERT(sizeof(struct weir_row) == 256);
+WEIR_ABI_ASSERT(sizeof(struct weir_program_counters) == 64);
+WEIR_ABI_ASSERT(sizeof(struct weir_lookup) == 64 + 2 * 16384 + 2 * 131072);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, total) == 64);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, ticket) == 128);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, key) == 192);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, steered) == 192 + 8 * 1024);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, row) == 192 + 72 * 1024);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, cpu) == 192 + 328 * 1024);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, lookup) == 192 + 392 * 1024);
+WEIR_ABI_ASSERT(sizeof(struct weir_table) == 192 + 392 * 1024 + 2 * 294976);
+
+#endif /* WEIR_STEERING_ABI_H */

@@ -1,0 +1,92 @@
+// LoadTable: the master's hand on the load table (abi.h): configures it, puts slots in and out of
+// service, reads it. Steers nothing and knows no socket; workers use WorkerSlot instead.
+//
+// The table is shared memory: a child forked after it was made has the same one. Every method may
+// run while the steering program and the workers use the table; only one process (the master) may
+// call the methods that change it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "weir/base/clock.h"
+#include "weir/base/result.h"
+#include "weir/steering/abi.h"
+#include "weir/steering/policy.h"
+
+namespace weir::steering {
+
+struct TableOptions {
+  std::uint32_t slots = 1;  // 1..WEIR_SLOTS_MAX
+  Policy policy = Policy::least_connections;
+  std::vector<std::uint32_t> weights;                       // 1..WEIR_WEIGHT_MAX each; empty: all 1
+  Duration hang_threshold = std::chrono::milliseconds{50};  // 0: never judge a worker hung
+  std::uint64_t max_connections = 0;                        // over all slots; 0: no limit
+};
+
+/// What there is to say against `options`; success when they can be configured.
+[[nodiscard]] Result<void> validate(const TableOptions& options);
+
+/// One slot as it was read: the words are each exact, but not of the same instant.
+struct SlotSnapshot {
+  bool serving = false;
+  bool hung = false;
+  std::uint32_t weight = 1;
+  std::uint64_t load = 0;      // connections counted: in handshake, queued or open
+  std::uint64_t assigned = 0;  // connections steered here by the program, ever
+  weir_row row{};              // what the worker reports
+};
+
+class LoadTable {
+ public:
+  /// A table in anonymous shared memory, for hosts where no program can be loaded.
+  [[nodiscard]] static Result<LoadTable> in_shared_memory();
+  /// The table inside a BPF_F_MMAPABLE array map whose one value is a weir_table. The descriptor
+  /// is borrowed for the call. Fails if another version of weir laid the table out.
+  [[nodiscard]] static Result<LoadTable> over_map(int map_fd);
+
+  LoadTable(LoadTable&& other) noexcept;
+  LoadTable& operator=(LoadTable&& other) noexcept;
+  ~LoadTable();
+
+  [[nodiscard]] weir_table& raw() noexcept { return *table_; }
+  [[nodiscard]] const weir_table& raw() const noexcept { return *table_; }
+
+  /// Starts over: every slot out of service and empty, every counter 0, a new hash key.
+  /// `options` must pass validate().
+  void configure(const TableOptions& options);
+
+  /// Acts on the next SYN.
+  void set_policy(Policy policy) noexcept;
+  void set_max_connections(std::uint64_t connections) noexcept;
+  void set_hang_threshold(Duration threshold) noexcept;
+  /// One weight a slot (empty: all 1), each 1..WEIR_WEIGHT_MAX. Counted connections are kept. Those
+  /// that come or go in the same instant may be counted at the old weight: reconciliation mends it.
+  void set_weights(std::span<const std::uint32_t> weights);
+
+  /// Lets new connections in. Its worker should have called WorkerSlot::woke(): until it does, a
+  /// hang threshold makes the program pass the slot over as hung.
+  void mark_serving(std::uint32_t slot) noexcept;
+  /// Keeps new connections out; those that the slot has stay counted.
+  void mark_down(std::uint32_t slot) noexcept;
+  /// After its worker died: none open, and `queued` (waiting in its accept queues) is its load.
+  /// The slot should be down. Connections in handshake are forgotten until reconciled.
+  void restart_slot(std::uint32_t slot, std::uint64_t queued) noexcept;
+
+  [[nodiscard]] std::uint32_t slots() const noexcept;
+  [[nodiscard]] Policy policy() const noexcept;
+  [[nodiscard]] SlotSnapshot snapshot(std::uint32_t slot) const noexcept;
+  /// Connections counted over all slots.
+  [[nodiscard]] std::uint64_t total() const noexcept;
+  /// The program's counters, summed over the CPUs.
+  [[nodiscard]] weir_program_counters program_counters() const noexcept;
+
+ private:
+  explicit LoadTable(weir_table* table) noexcept : table_{table} {}
+
+  weir_table* table_;  // owned mapping; null once moved from
+};
+
+}  // namespace weir::steering

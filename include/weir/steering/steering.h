@@ -1,0 +1,85 @@
+// Steering: the master's side. Loads the program, owns the load table, fills each address's socket
+// array, attaches, and mends the table's drift. Decides nothing about a connection: that is
+// pick.h, in the kernel.
+//
+// Design, in short:
+// - The pick is made at SYN time, in the kernel, from live load, so connections that no worker has
+//   accepted yet count already: a burst spreads evenly although nobody had a chance to report it.
+// - Load is reported by storing to shared memory (abi.h); there is no call per connection or loop.
+// - A worker that hangs is found by the program itself, by the age of the worker's last wake. No
+//   other process needs to run for that, the master included.
+// - The kernel holds the program through the listeners: steering outlives the master.
+// - The program counts a connection at its SYN and the worker uncounts it at its end, so anything
+//   in between that goes wrong without a word (a handshake never completed, a worker killed)
+//   leaves drift. reconcile() takes it back from the truth that can be read: open connections, and
+//   the accept queue's length.
+// - With several listen addresses there is one program and socket array per address (a socket
+//   array belongs to one group), and one table that all of them share.
+//
+// Not thread-safe: the master's one thread.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "weir/base/clock.h"
+#include "weir/base/result.h"
+#include "weir/steering/load_table.h"
+#include "weir/steering/policy.h"
+#include "weir/steering/worker_slot.h"
+
+namespace weir::steering {
+
+struct SteeringOptions {
+  BackendChoice backend = BackendChoice::automatic;
+  TableOptions table;
+  std::size_t addresses = 1;  // listen addresses; attach() is called once for each
+};
+
+class Steering {
+ public:
+  /// Makes the table and, unless the backend is `none`, loads one program per address. Fails on
+  /// bad table options; with `ebpf` when the host does not allow it, saying what would; with
+  /// `cbpf` always, for it is not in this version. `automatic` falls back to `none` instead.
+  [[nodiscard]] static Result<Steering> create(const SteeringOptions& options);
+
+  Steering(Steering&&) noexcept;
+  Steering& operator=(Steering&&) noexcept;
+  /// Leaves attached programs at work: the listeners hold them.
+  ~Steering();
+
+  [[nodiscard]] Backend backend() const noexcept;
+  /// Why `automatic` did not take ebpf, in one line; empty if it did or was not asked.
+  [[nodiscard]] std::string_view fallback_reason() const noexcept;
+  [[nodiscard]] LoadTable& table() noexcept;
+  [[nodiscard]] const LoadTable& table() const noexcept;
+  /// How workers construct their WorkerSlot.
+  [[nodiscard]] WorkerSlot::Counting counting() const noexcept;
+
+  /// Steers one address: listeners[slot] is the listening SO_REUSEPORT socket of each slot, all of
+  /// one group. They are borrowed and must stay open while reconcile() is called. With backend
+  /// `none` there is nothing to attach, and this succeeds.
+  [[nodiscard]] Result<void> attach(std::size_t address, std::span<const int> listeners);
+
+  /// Compares the table with the truth and mends what lasted; call every 100 ms. A handshake that
+  /// never completes is out of the table 3 s and three ticks later. Does nothing with backend
+  /// `none`, where only accepted connections are counted.
+  void reconcile(Instant now);
+
+  /// The connections that wait in a slot's accept queues, over all attached addresses; what
+  /// LoadTable::restart_slot() takes.
+  [[nodiscard]] std::uint64_t queued(std::uint32_t slot) const noexcept;
+
+ private:
+  struct State;
+  explicit Steering(std::unique_ptr<State> state) noexcept;
+  std::unique_ptr<State> state_;
+};
+
+/// Whether eBPF steering is possible here, found out by loading the program and letting it go.
+/// The error says why not and what would make it possible.
+[[nodiscard]] Result<void> probe_ebpf();
+
+}  // namespace weir::steering

@@ -1,0 +1,93 @@
+// WorkerSlot: a worker's own view of its slot in the load table. Everything here is a few relaxed
+// memory operations, inline, without a system call: it runs on every wake and every connection.
+//
+// One WorkerSlot per slot at a time. Its row has one writer, so that its counters need a load and
+// a store, never a locked instruction; only the key and the total are shared with others.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "weir/base/clock.h"
+#include "weir/steering/abi.h"
+#include "weir/steering/connection_count.h"
+
+namespace weir::steering {
+
+/// Adds to a counter that this process alone writes and others read: no locked instruction.
+inline void add_own(__u64& counter, std::uint64_t amount) noexcept {
+  const Word word{counter};
+  word.store(word.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+}
+
+class WorkerSlot {
+ public:
+  /// Who counts a connection in: the program when it steers the SYN (backend ebpf), or the worker
+  /// when it accepts (backend none).
+  enum class Counting : std::uint8_t { by_program, by_worker };
+
+  /// `table` is borrowed and must outlive this. `slot` < WEIR_SLOTS_MAX.
+  WorkerSlot(weir_table& table, std::uint32_t slot, Counting counting) noexcept
+      : table_{&table}, slot_{slot}, counting_{counting} {}
+
+  /// Call whenever the loop wakes: the proof that this worker does not hang.
+  void woke(Instant now) noexcept {
+    Word{row().awake_at_ns}.store(to_ns(now), std::memory_order_relaxed);
+    // The program may set the bit from an older awake_at just after this look: the next wake, at
+    // most a third of the threshold away, clears it.
+    if ((Word{key()}.load(std::memory_order_relaxed) & WEIR_KEY_HUNG) != 0)
+      Word{key()}.fetch_and(~static_cast<__u64>(WEIR_KEY_HUNG), std::memory_order_relaxed);
+  }
+
+  /// Counts in a connection just accepted. False (only with Counting::by_worker): it is over
+  /// max_connections and is not counted; reset it and do not call ended().
+  [[nodiscard]] bool accepted() noexcept {
+    add_own(row().accepted, 1);
+    if (counting_ == Counting::by_worker && !count_in()) {
+      add_own(row().refused, 1);
+      return false;
+    }
+    add_own(row().open, 1);
+    return true;
+  }
+
+  /// Counts out a connection that ended or was given away, once for each accepted() that was true.
+  void ended() noexcept {
+    // The load goes first: a reconciler that looks in between sees one too few counted, which it
+    // acts on only if it lasts, never one too many, which it would take back.
+    take_load(key(), step());
+    take_count(table_->total.value, 1);
+    const Word open{row().open};
+    const __u64 before = open.load(std::memory_order_relaxed);
+    if (before > 0) open.store(before - 1, std::memory_order_relaxed);
+  }
+
+  /// The counters to add to, with add_own().
+  [[nodiscard]] weir_row& row() noexcept { return table_->row[slot_]; }
+  [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
+
+ private:
+  [[nodiscard]] __u64& key() noexcept { return table_->key[slot_]; }
+  [[nodiscard]] std::uint64_t step() noexcept {
+    return Word{table_->steered[slot_].step}.load(std::memory_order_relaxed);
+  }
+
+  [[nodiscard]] bool count_in() noexcept {
+    const __u64 max = Word{table_->config.max_connections}.load(std::memory_order_relaxed);
+    // One atomic add decides, so that exactly `max` get in however many workers accept at once.
+    const auto before = static_cast<std::int64_t>(
+        Word{table_->total.value}.fetch_add(1, std::memory_order_relaxed));
+    if (max != 0 && before >= static_cast<std::int64_t>(max)) {
+      take_count(table_->total.value, 1);
+      return false;
+    }
+    add_load(key(), step());
+    return true;
+  }
+
+  weir_table* table_;
+  std::uint32_t slot_;
+  Counting counting_;
+};
+
+}  // namespace weir::steering
