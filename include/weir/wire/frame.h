@@ -84,7 +84,7 @@ struct Event {
   bool last = false;                     // the message ends here
   FrameError error = FrameError::none;
   CloseCode code = CloseCode::no_status;
-  std::span<std::byte> bytes;
+  std::span<std::byte> bytes{};
 };
 
 /// Takes the bytes that one peer sends after the handshake, in pieces of any size, and says what
@@ -128,7 +128,8 @@ class FrameDecoder {
   using ControlPayload = std::array<std::byte, kControlPayloadBytesMax>;
 
   bool gather_header(std::span<std::byte>& in) noexcept;
-  FrameError begin_frame(const std::byte* header, std::size_t header_bytes) noexcept;
+  FrameError begin_frame(const std::byte* header) noexcept;
+  FrameError begin_data_frame(Opcode opcode, std::uint64_t payload_bytes) noexcept;
   Event take_payload(std::span<std::byte>& in) noexcept;
   Event take_control(std::span<std::byte>& in) noexcept;
   Event control_event(std::span<std::byte> payload) noexcept;
@@ -141,7 +142,8 @@ class FrameDecoder {
   std::uint64_t frame_bytes_left_ = 0;
   std::unique_ptr<ControlPayload> control_;  // a control payload that came in pieces; else none
   MaskKey key_{};
-  std::uint8_t key_phase_ = 0;  // of the next payload byte, 0 to 3
+  std::uint8_t key_phase_ = 0;      // of the next payload byte, 0 to 3
+  std::uint8_t control_bytes_ = 0;  // of *control_, filled so far
   Opcode frame_opcode_ = Opcode::continuation;
   bool frame_fin_ = false;
   Stage stage_ = Stage::header;

@@ -19,7 +19,7 @@ namespace weir::wire {
 /// What the operator allows. One for all handshakes.
 struct UpgradeRules {
   /// The request line and all header lines, line ends and the empty line included. Also bounds
-  /// the memory that a handshake can hold.
+  /// the memory that a handshake can hold, which is a small multiple of it. Not 0.
   std::size_t header_bytes_max = 8_KiB;
   /// The paths served, compared byte for byte with the request's path without its query. Empty:
   /// every path.
@@ -34,6 +34,8 @@ struct UpgradeRequest {
   std::string origin;  // of the page that opened the connection; empty outside browsers
   std::string key;     // Sec-WebSocket-Key
 };
+
+struct UpgradeRefusal;  // upgrade.cpp's own
 
 /// One per handshake: heavy, so made for it and freed after it. Movable.
 class UpgradeParser {
@@ -60,15 +62,13 @@ class UpgradeParser {
   /// The whole response, ready to send: 101, or the refusal. Lent for the parser's life; empty
   /// before.
   [[nodiscard]] std::string_view response() const noexcept { return response_; }
-  /// The response's status: 101, 400, 404, 405, 413, 414, 426, 431 or 505; 0 before.
+  /// The response's status: 101, 400, 404, 405, 413, 414, 426, 431, 500 or 505; 0 before.
   [[nodiscard]] unsigned status() const noexcept { return status_; }
 
  private:
-  struct Refusal;
-
-  Progress read_head(std::string_view head) noexcept;
-  Progress accept();
-  Progress refuse(const Refusal& refusal);
+  Progress read_head();
+  Progress accept(UpgradeRequest request);
+  Progress refuse(const UpgradeRefusal& refusal);
 
   const UpgradeRules* rules_;
   Progress progress_ = Progress::need_more;

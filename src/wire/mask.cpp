@@ -1,0 +1,129 @@
+// The unmask kernels and the choice between them. A kernel is one loop over vectors and a tail;
+// all of them XOR with the key rotated by the phase, so that a vector of repeated keys fits at
+// any offset that is a multiple of four.
+#include "weir/wire/mask.h"
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace weir::wire {
+namespace {
+
+/// The key as it falls on data[0] to data[3], in memory order.
+std::uint32_t rotated(MaskKey key, std::size_t phase) noexcept {
+  static_assert(std::endian::native == std::endian::little);
+  return std::rotr(std::bit_cast<std::uint32_t>(key), static_cast<int>(8 * (phase & 3)));
+}
+
+template <class Word>
+void xor_word(std::byte* at, Word key) noexcept {
+  Word word;
+  std::memcpy(&word, at, sizeof word);
+  word = static_cast<Word>(word ^ key);
+  std::memcpy(at, &word, sizeof word);
+}
+
+/// XORs the last `count` bytes, fewer than eight. Each step is a multiple of four or the end, so
+/// that the key need not turn until the last.
+void mask_tail(std::byte* at, std::size_t count, std::uint32_t key) noexcept {
+  if (count & 4) {
+    xor_word(at, key);
+    at += 4;
+  }
+  if (count & 2) {
+    xor_word(at, static_cast<std::uint16_t>(key));
+    at += 2;
+    key >>= 16;
+  }
+  if (count & 1) *at ^= static_cast<std::byte>(key);
+}
+
+void mask_words(std::byte* at, std::size_t count, std::uint32_t key) noexcept {
+  const std::uint64_t key64 = key | std::uint64_t{key} << 32;
+  for (; count >= 8; at += 8, count -= 8) xor_word(at, key64);
+  mask_tail(at, count, key);
+}
+
+void mask_portable(std::span<std::byte> data, MaskKey key, std::size_t phase) noexcept {
+  mask_words(data.data(), data.size(), rotated(key, phase));
+}
+
+#if defined(__x86_64__)
+
+__attribute__((target("avx2"))) void mask_avx2(std::span<std::byte> data, MaskKey key,
+                                               std::size_t phase) noexcept {
+  const std::uint32_t key32 = rotated(key, phase);
+  const __m256i key256 = _mm256_set1_epi32(static_cast<int>(key32));
+  std::byte* at = data.data();
+  std::size_t count = data.size();
+  const auto xor_vector = [&](std::size_t index) __attribute__((target("avx2"))) {
+    auto* vector = reinterpret_cast<__m256i*>(at) + index;
+    _mm256_storeu_si256(vector, _mm256_xor_si256(_mm256_loadu_si256(vector), key256));
+  };
+  for (; count >= 128; at += 128, count -= 128) {
+    xor_vector(0);
+    xor_vector(1);
+    xor_vector(2);
+    xor_vector(3);
+  }
+  for (; count >= 32; at += 32, count -= 32) xor_vector(0);
+  mask_words(at, count, key32);
+}
+
+// AVX-512BW can load and store any number of bytes, so that the tail is one more vector. A byte
+// that is masked out is neither read nor written.
+__attribute__((target("avx512f,avx512bw"))) void mask_avx512(std::span<std::byte> data, MaskKey key,
+                                                             std::size_t phase) noexcept {
+  const __m512i key512 = _mm512_set1_epi32(static_cast<int>(rotated(key, phase)));
+  std::byte* at = data.data();
+  std::size_t count = data.size();
+  for (; count >= 64; at += 64, count -= 64) {
+    _mm512_storeu_si512(at, _mm512_xor_si512(_mm512_loadu_si512(at), key512));
+  }
+  if (count == 0) return;
+  const __mmask64 tail = ~std::uint64_t{0} >> (64 - count);
+  _mm512_mask_storeu_epi8(at, tail, _mm512_xor_si512(_mm512_maskz_loadu_epi8(tail, at), key512));
+}
+
+#endif
+
+struct RunnableKernels {
+  std::array<MaskKernel, 3> kernels;
+  std::size_t count = 0;
+};
+
+RunnableKernels find_kernels() noexcept {
+  RunnableKernels found;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512bw")) {
+    found.kernels[found.count++] = {"avx512", mask_avx512};
+  }
+  if (__builtin_cpu_supports("avx2")) found.kernels[found.count++] = {"avx2", mask_avx2};
+#endif
+  found.kernels[found.count++] = {"portable", mask_portable};
+  return found;
+}
+
+const RunnableKernels kRunnable = find_kernels();
+
+}  // namespace
+
+void apply_mask(std::span<std::byte> data, MaskKey key, std::size_t phase) noexcept {
+  kRunnable.kernels[0].apply(data, key, phase);
+}
+
+void apply_mask_scalar(std::span<std::byte> data, MaskKey key, std::size_t phase) noexcept {
+  for (std::size_t i = 0; i < data.size(); ++i) data[i] ^= key[(phase + i) % 4];
+}
+
+std::span<const MaskKernel> mask_kernels() noexcept {
+  return {kRunnable.kernels.data(), kRunnable.count};
+}
+
+}  // namespace weir::wire
