@@ -6,12 +6,19 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace weir {
 
 /// What went wrong on the host or in the configuration, for a person to read: one line that says
 /// what, and one that says what to do about it (empty when there is nothing to do).
 struct Error {
+  // Not an aggregate: one could be made of a lone string, and then a Result<std::string> could not
+  // tell a value from an error.
+  Error() = default;  // for Result::error() of a value, which has none
+  Error(std::string what_happened, std::string what_helps)
+      : what{std::move(what_happened)}, remedy{std::move(what_helps)} {}
+
   std::string what;
   std::string remedy;
 };
