@@ -1,7 +1,8 @@
 /*
  * The load table: the one piece of memory that the steering program (in the kernel), the workers
  * and the master share. This file is the layout and nothing else; pick.h decides with it.
- * Plain C in kernel style, because the BPF object, the C++ parts and the tests all include it.
+ * Plain C with the names of the kernel, because the BPF object, the C++ parts and the tests all
+ * include it.
  *
  * It is the single value of a BPF_F_MMAPABLE array map, so that one lookup gives the program
  * everything, and a store by a worker is a report: nobody makes a system call to publish load.
@@ -34,7 +35,6 @@
  * Who writes what: the comment on each member. All words are aligned and written whole, in host
  * byte order; the table never leaves the host.
  */
-/* clang-format off: kernel style, as all that is shared with BPF */
 #ifndef WEIR_STEERING_ABI_H
 #define WEIR_STEERING_ABI_H
 

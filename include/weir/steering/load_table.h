@@ -75,6 +75,12 @@ class LoadTable {
   /// The slot should be down. Connections in handshake are forgotten until reconciled.
   void restart_slot(std::uint32_t slot, std::uint64_t queued) noexcept;
 
+  /// Adds connections that were not counted (or takes back, below zero, what was counted and is
+  /// no more) to the slot and the total, or to the total alone. For reconciliation. Also rounds
+  /// the slot's load down to whole connections, which set_weights() may have left in parts.
+  void correct_slot(std::uint32_t slot, std::int64_t connections) noexcept;
+  void correct_total(std::int64_t connections) noexcept;
+
   [[nodiscard]] std::uint32_t slots() const noexcept;
   [[nodiscard]] Policy policy() const noexcept;
   [[nodiscard]] SlotSnapshot snapshot(std::uint32_t slot) const noexcept;

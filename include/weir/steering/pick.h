@@ -1,0 +1,355 @@
+/*
+ * The whole steering decision: which slot a new connection goes to. A pure function of the load
+ * table and of what is known of the SYN, compiled into the BPF object, the unit tests and the
+ * benchmarks: sk_reuseport programs have no test-run hook, so this is how millions of picks at
+ * 1,024 slots are tested. No map, socket or clock here; steer.bpf.c has those.
+ *
+ * weir_steer(), the one entry point, goes:
+ *
+ *   limit     over max_connections: WEIR_REFUSE
+ *   propose   the policy names a slot, or no healthy one among its few candidates
+ *   fall back the healthy slot of least load, found by a scan; with no healthy slot the least
+ *             loaded serving one, hung or not (a queue beats a reset); none serving: WEIR_ABSTAIN
+ *   charge    the slot's key and `assigned`
+ *
+ * Least-connections proposes nothing: it is the fallback.
+ *
+ * A slot is healthy when its key says so and its worker woke within the hang threshold. The second
+ * is looked up only for a slot about to be chosen; a hang found so is noted in the key, and costs
+ * its extra look once.
+ *
+ * Between reading keys and charging one, another CPU may do the same: with k CPUs in the program
+ * at one moment the chosen slot may end k - 1 above the minimum. A lock would cost more than that.
+ *
+ * For the verifier: no unbounded loop, scans by bpf_loop (kernel 5.17), each index masked or
+ * compared right before its use. Must load on 6.1 when compiled by clang 14 with -mcpu=v3.
+ */
+#ifndef WEIR_STEERING_PICK_H
+#define WEIR_STEERING_PICK_H
+
+#include "weir/steering/abi.h"
+#include "weir/steering/siphash.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WEIR_ABSTAIN (-1) /* leave it to the kernel's hash; nothing stays counted */
+#define WEIR_REFUSE (-2)  /* answer with a reset; nothing stays counted */
+
+#define WEIR_SCAN_WIDTH 16u /* keys a scan step reads; WEIR_SLOTS_MAX is a multiple */
+#define WEIR_SCAN_TRIES 3   /* scans that each find one hung slot, before all are looked at */
+#define WEIR_TICKET_TRIES 8
+#define WEIR_HASH_TRIES 4
+
+/* What is known of a connection that asks for a slot. */
+struct weir_syn {
+  __u64 now_ns;     /* CLOCK_MONOTONIC */
+  __u64 address[2]; /* client's, IPv6 in network order, IPv4 mapped into it; if has_address */
+  __u32 hash;       /* of the 4-tuple, as the kernel has it: the source of randomness */
+  __u32 cpu;        /* selects the counters to write */
+  __u16 port;       /* client's, network order */
+  __u8 has_address; /* 0: the hash policies have nothing to hash and fall back */
+  __u8 migrating;   /* queued on a listener that was closed: counted already, never refused */
+};
+
+#define WEIR_INLINE static inline __attribute__((always_inline))
+#define WEIR_READ(word) (*(const volatile __typeof__(word)*)&(word)) /* once, and now */
+
+#ifdef __clang__
+#define WEIR_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define WEIR_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#ifdef __bpf__
+#define weir_loop(count, step, context) bpf_loop(count, step, context, 0)
+#else
+/* bpf_loop: calls step(0..count - 1, context) until one returns non-zero. */
+WEIR_INLINE void weir_loop(__u32 count, long (*step)(__u32, void*), void* context) {
+  __u32 i;
+
+  for (i = 0; i < count; i++)
+    if (step(i, context)) break;
+}
+#endif
+
+/* x scaled from 0..2^32 - 1 down to 0..count - 1: no division. count: 1..2^32 - 1. */
+WEIR_INLINE __u32 weir_range(__u32 x, __u32 count) {
+  return (__u32)(((__u64)x * count) >> 32);
+}
+
+/* Spreads the bits of x over the whole word (the finaliser of MurmurHash3). */
+WEIR_INLINE __u64 weir_mix(__u64 x) {
+  x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdULL;
+  x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ULL;
+  return x ^ (x >> 33);
+}
+
+/* Slots in the table, never more than it holds. */
+WEIR_INLINE __u32 weir_slot_count(const struct weir_table* table) {
+  __u32 count = WEIR_READ(table->config.slot_count);
+
+  return count < WEIR_SLOTS_MAX ? count : WEIR_SLOTS_MAX;
+}
+
+/* Whether the slot's worker has not woken for longer than the threshold; if so, its key says so
+ * from here on, until it wakes. */
+WEIR_INLINE int weir_find_hung(struct weir_table* table, const struct weir_syn* syn, __u32 slot) {
+  __u64 threshold = WEIR_READ(table->config.hang_threshold_ns);
+  __u64 awake_at;
+
+  slot &= WEIR_SLOT_MASK;
+  if (threshold == 0) return 0;
+  awake_at = WEIR_READ(table->row[slot].awake_at_ns);
+  /* Signed: the worker may have woken after this CPU read its clock. */
+  if ((__s64)(syn->now_ns - awake_at) <= (__s64)threshold) return 0;
+  if (!(__sync_fetch_and_or(&table->key[slot], WEIR_KEY_HUNG) & WEIR_KEY_HUNG))
+    table->cpu[syn->cpu & (WEIR_CPUS_MAX - 1)].hung_marked++;
+  return 1;
+}
+
+WEIR_INLINE int weir_healthy(struct weir_table* table, const struct weir_syn* syn, __u32 slot) {
+  slot &= WEIR_SLOT_MASK;
+  return !(WEIR_READ(table->key[slot]) & WEIR_KEY_UNHEALTHY) && !weir_find_hung(table, syn, slot);
+}
+
+/* ---- The fallback, and least-connections: a scan for the smallest key. ---- */
+
+struct weir_scan_state {
+  struct weir_table* table;
+  __u64 salt; /* XORed into each key's slot bits */
+  __u64 best; /* the smallest salted key so far */
+};
+
+static long weir_scan_step(__u32 block, void* context) {
+  struct weir_scan_state* scan = (struct weir_scan_state*)context;
+  const __u64* key = &scan->table->key[(block * WEIR_SCAN_WIDTH) & WEIR_SLOT_MASK];
+  __u64 salt = scan->salt;
+  __u64 best = scan->best;
+  __u32 i;
+
+  /* Keys past the last slot are out of service, so a whole block needs no bound check. */
+  WEIR_UNROLL
+  for (i = 0; i < WEIR_SCAN_WIDTH; i++) {
+    __u64 salted = WEIR_READ(key[i]) ^ salt;
+
+    if (salted < best) best = salted;
+  }
+  scan->best = best;
+  return 0;
+}
+
+/*
+ * The smallest key. Among equal ones the salt chooses, or slot 0 would do all the work of a host
+ * at light load. The salt is itself a slot number, uniform over the slots: XORed in it turns into
+ * the smallest of all slot bits, so with all loads equal each slot wins equally often.
+ */
+WEIR_INLINE __u64 weir_scan(struct weir_table* table, const struct weir_syn* syn, __u32 count) {
+  struct weir_scan_state scan;
+
+  scan.table = table;
+  scan.salt = weir_range(syn->hash, count);
+  scan.best = ~0ULL;
+  if (count <= WEIR_SCAN_WIDTH)
+    weir_scan_step(0, &scan);
+  else
+    weir_loop((count + WEIR_SCAN_WIDTH - 1) / WEIR_SCAN_WIDTH, weir_scan_step, &scan);
+  return scan.best ^ scan.salt;
+}
+
+struct weir_hang_pass {
+  struct weir_table* table;
+  const struct weir_syn* syn;
+};
+
+static long weir_hang_step(__u32 slot, void* context) {
+  struct weir_hang_pass* pass = (struct weir_hang_pass*)context;
+
+  weir_healthy(pass->table, pass->syn, slot);
+  return 0;
+}
+
+/*
+ * The key of the healthy slot of least load; if it has a flag, there is no healthy slot, and it is
+ * that of the least loaded serving one (hung), or no slot's at all (out of service).
+ */
+static __attribute__((noinline)) __u64 weir_least_loaded(struct weir_table* table,
+                                                         const struct weir_syn* syn, __u32 count) {
+  struct weir_hang_pass pass;
+  __u64 key;
+  int i;
+
+  WEIR_UNROLL
+  for (i = 0; i < WEIR_SCAN_TRIES; i++) {
+    key = weir_scan(table, syn, count);
+    if ((key & WEIR_KEY_UNHEALTHY) || !weir_find_hung(table, syn, (__u32)key)) return key;
+  }
+  /* Several hung at once: look at every row, so that a host of hung workers costs this once. */
+  pass.table = table;
+  pass.syn = syn;
+  weir_loop(count, weir_hang_step, &pass);
+  return weir_scan(table, syn, count);
+}
+
+/* ---- What the policies propose: a healthy slot, or WEIR_ABSTAIN. ---- */
+
+WEIR_INLINE int weir_propose_two_choices(struct weir_table* table, const struct weir_syn* syn,
+                                         __u32 count) {
+  __u64 random = weir_mix(syn->hash);
+  __u32 a = weir_range((__u32)random, count);
+  __u32 b = a; /* another one, where there is another */
+
+  if (count > 1) b = a + 1 + weir_range((__u32)(random >> 32), count - 1);
+  if (b >= count) b -= count;
+  a &= WEIR_SLOT_MASK;
+  b &= WEIR_SLOT_MASK;
+  if ((WEIR_READ(table->key[b]) | WEIR_SLOT_MASK) < (WEIR_READ(table->key[a]) | WEIR_SLOT_MASK)) {
+    __u32 emptier = b;
+
+    b = a;
+    a = emptier;
+  }
+  if (weir_healthy(table, syn, a)) return (int)a;
+  if (weir_healthy(table, syn, b)) return (int)b;
+  return WEIR_ABSTAIN;
+}
+
+/* `weighted`: turns come from the live sequence; else slots simply take turns. */
+WEIR_INLINE int weir_propose_round_robin(struct weir_table* table, const struct weir_syn* syn,
+                                         __u32 count, int weighted) {
+  const struct weir_lookup* lookup = &table->lookup[WEIR_READ(table->config.live) & 1];
+  __u64 length = weighted ? WEIR_READ(lookup->sequence_length) : count;
+  int i;
+
+  if (length == 0) return WEIR_ABSTAIN;
+  for (i = 0; i < WEIR_TICKET_TRIES; i++) {
+    /* An unhealthy slot's turn is passed over, not handed on: the next ticket is the next slot's
+     * own, so a neighbour of a lost slot gets no double share. */
+    __u64 turn = __sync_fetch_and_add(&table->ticket.value, 1) % length;
+    __u32 slot =
+        weighted ? WEIR_READ(lookup->sequence[turn & (WEIR_SEQUENCE_MAX - 1)]) : (__u32)turn;
+
+    slot &= WEIR_SLOT_MASK;
+    if (weir_healthy(table, syn, slot)) return (int)slot;
+  }
+  return WEIR_ABSTAIN;
+}
+
+/*
+ * Maglev lookup of the client's address (and port). The table holds every configured slot whether
+ * it serves or not; a connection of an unhealthy slot hashes again. So a lost slot moves its own
+ * share only, spreads it over all others, and gets the same share back when it returns.
+ */
+WEIR_INLINE int weir_propose_hashed(struct weir_table* table, const struct weir_syn* syn,
+                                    int with_port) {
+  const struct weir_lookup* lookup = &table->lookup[WEIR_READ(table->config.live) & 1];
+  __u64 hash;
+  int i;
+
+  if (!syn->has_address) return WEIR_ABSTAIN;
+  hash = weir_siphash(WEIR_READ(table->config.hash_key[0]), WEIR_READ(table->config.hash_key[1]),
+                      syn->address[0], syn->address[1], with_port ? syn->port : 0,
+                      with_port ? 18 : 16, 1, 3);
+  for (i = 0; i < WEIR_HASH_TRIES; i++) {
+    __u32 entry = weir_range((__u32)(hash >> 32), WEIR_MAGLEV_SIZE);
+    __u32 slot;
+
+    if (entry >= WEIR_MAGLEV_SIZE) break; /* cannot be; the verifier wants to hear it */
+    slot = WEIR_READ(lookup->maglev[entry]) & WEIR_SLOT_MASK;
+    if (weir_healthy(table, syn, slot)) return (int)slot;
+    hash = weir_mix(hash + 1);
+  }
+  return WEIR_ABSTAIN;
+}
+
+WEIR_INLINE int weir_propose(struct weir_table* table, const struct weir_syn* syn, __u32 count) {
+  __u32 policy = WEIR_READ(table->config.policy);
+
+  switch (policy) {
+    case WEIR_TWO_CHOICES: return weir_propose_two_choices(table, syn, count);
+    case WEIR_ROUND_ROBIN:
+    case WEIR_WEIGHTED_ROUND_ROBIN:
+      return weir_propose_round_robin(table, syn, count, policy == WEIR_WEIGHTED_ROUND_ROBIN);
+    case WEIR_SOURCE_HASH:
+    case WEIR_TUPLE_HASH: return weir_propose_hashed(table, syn, policy == WEIR_TUPLE_HASH);
+    default: return WEIR_ABSTAIN;
+  }
+}
+
+/* ---- Counting. ---- */
+
+WEIR_INLINE void weir_charge(struct weir_table* table, __u32 slot) {
+  slot &= WEIR_SLOT_MASK;
+  /* assigned before the key: whoever reads a key that counts this connection and then `assigned`
+   * finds it there too (the reconciler, src/steering/reconcile.h). */
+  __sync_fetch_and_add(&table->steered[slot].assigned, 1);
+  if (!(WEIR_READ(table->key[slot]) & WEIR_KEY_SATURATED))
+    __sync_fetch_and_add(&table->key[slot], WEIR_READ(table->steered[slot].step));
+}
+
+WEIR_INLINE void weir_uncount(struct weir_table* table, const struct weir_syn* syn) {
+  if (!syn->migrating) __sync_fetch_and_sub(&table->total.value, 1);
+}
+
+/* Takes back what weir_steer() counted for `slot`, when the connection could not go there after
+ * all. Gives up under contention: what is left is the reconciler's to find. */
+WEIR_INLINE void weir_discharge(struct weir_table* table, const struct weir_syn* syn, __u32 slot) {
+  __u64 step;
+  int i;
+
+  slot &= WEIR_SLOT_MASK;
+  step = WEIR_READ(table->steered[slot].step);
+  weir_uncount(table, syn);
+  __sync_fetch_and_sub(&table->steered[slot].assigned, 1);
+  for (i = 0; i < 4; i++) {
+    __u64 key = WEIR_READ(table->key[slot]);
+
+    /* A borrow would flip the flags: the master may have emptied the slot since. */
+    if ((key & WEIR_KEY_LOAD_MASK) < step) break;
+    if (__sync_val_compare_and_swap(&table->key[slot], key, key - step) == key) break;
+  }
+}
+
+/*
+ * Decides, and counts the decision: returns 0..WEIR_SLOTS_MAX - 1, WEIR_ABSTAIN or WEIR_REFUSE.
+ */
+WEIR_INLINE int weir_steer(struct weir_table* table, const struct weir_syn* syn) {
+  struct weir_program_counters* counters = &table->cpu[syn->cpu & (WEIR_CPUS_MAX - 1)];
+  __u32 count = weir_slot_count(table);
+  __u64 max = WEIR_READ(table->config.max_connections);
+  int slot;
+
+  if (syn->migrating) {
+    counters->migrated++;
+  } else {
+    counters->syns++;
+    /* One atomic add decides, so that exactly `max` get in. Signed: see weir_table.total. */
+    if ((__s64)__sync_fetch_and_add(&table->total.value, 1) >= (__s64)max && max != 0) {
+      weir_uncount(table, syn);
+      counters->refused++;
+      return WEIR_REFUSE;
+    }
+  }
+
+  slot = weir_propose(table, syn, count);
+  if (slot < 0) {
+    __u64 key = weir_least_loaded(table, syn, count);
+
+    if (key & WEIR_KEY_OUT) {
+      weir_uncount(table, syn);
+      counters->abstained++;
+      return WEIR_ABSTAIN;
+    }
+    if (WEIR_READ(table->config.policy) != WEIR_LEAST_CONNECTIONS) counters->fallback++;
+    slot = (int)(key & WEIR_SLOT_MASK);
+  }
+  weir_charge(table, (__u32)slot);
+  return slot;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* WEIR_STEERING_PICK_H */

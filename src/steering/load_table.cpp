@@ -1,0 +1,274 @@
+#include "weir/steering/load_table.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "maglev.h"
+#include "weighted_sequence.h"
+#include "weir/steering/connection_count.h"
+#include "weir/steering/pick.h"  // weir_mix
+
+namespace weir::steering {
+namespace {
+
+using Half = std::atomic_ref<__u32>;
+
+std::uint64_t step_of(std::uint32_t weight) {
+  return static_cast<std::uint64_t>(WEIR_LOAD_SCALE / weight) << WEIR_KEY_LOAD_SHIFT;
+}
+
+/// Exact for every weight up to WEIR_WEIGHT_MAX, although step_of() rounds.
+std::uint32_t weight_of(std::uint64_t step) {
+  return static_cast<std::uint32_t>(WEIR_LOAD_SCALE / (step >> WEIR_KEY_LOAD_SHIFT));
+}
+
+std::vector<std::uint32_t> one_each(std::span<const std::uint32_t> weights, std::uint32_t slots) {
+  if (weights.empty()) return std::vector<std::uint32_t>(slots, 1);
+  return {weights.begin(), weights.end()};
+}
+
+/// Without enough entropy at boot this would block; the hash needs only that clients cannot guess.
+std::uint64_t random_word() {
+  std::uint64_t word = 0;
+  if (::getrandom(&word, sizeof word, GRND_NONBLOCK) == sizeof word) return word;
+  return weir_mix(to_ns(monotonic_now()));
+}
+
+Result<weir_table*> map_table(int flags, int fd) {
+  void* const at =
+      ::mmap(nullptr, sizeof(weir_table), PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);
+  if (at == MAP_FAILED) return os_error("mapping the load table", errno);
+  return static_cast<weir_table*>(at);  // zero pages: a table of no slots
+}
+
+/// Writes what the policies look up into the buffer that is not read, then makes it the live one.
+/// A program that read `live` just before may go on with the old buffer for its microsecond; it is
+/// written again only by the next call, and even then holds a valid slot in each entry.
+void publish_lookup(weir_table& table, std::span<const std::uint32_t> weights) {
+  const __u32 idle = (Half{table.config.live}.load(std::memory_order_relaxed) & 1U) ^ 1U;
+  weir_lookup& lookup = table.lookup[idle];
+  const std::vector<std::uint16_t> sequence = smooth_sequence(weights);
+  std::copy(sequence.begin(), sequence.end(), lookup.sequence);
+  Half{lookup.sequence_length}.store(static_cast<__u32>(sequence.size()),
+                                     std::memory_order_relaxed);
+  build_maglev(weights,
+               std::span<std::uint16_t, WEIR_MAGLEV_SIZE>{lookup.maglev, WEIR_MAGLEV_SIZE});
+  // Release: whoever reads this number finds the buffer complete.
+  Half{table.config.live}.store(idle, std::memory_order_release);
+}
+
+/// Sets the load field and leaves the flags as others may be setting them. Returns the old field.
+std::uint64_t exchange_load(__u64& key, std::uint64_t load) {
+  __u64 seen = Word{key}.load(std::memory_order_relaxed);
+  while (!Word{key}.compare_exchange_weak(seen, (seen & ~WEIR_KEY_LOAD_MASK) | load,
+                                          std::memory_order_relaxed)) {
+  }
+  return seen & WEIR_KEY_LOAD_MASK;
+}
+
+}  // namespace
+
+Result<void> validate(const TableOptions& options) {
+  if (options.slots < 1 || options.slots > WEIR_SLOTS_MAX)
+    return Error{fmt::format("{} workers", options.slots),
+                 fmt::format("choose between 1 and {}", WEIR_SLOTS_MAX)};
+  if (!options.weights.empty() && options.weights.size() != options.slots)
+    return Error{fmt::format("{} weights for {} workers", options.weights.size(), options.slots),
+                 "give one weight for each worker, or none at all"};
+  for (const std::uint32_t weight : options.weights)
+    if (weight < 1 || weight > WEIR_WEIGHT_MAX)
+      return Error{fmt::format("a weight of {}", weight),
+                   fmt::format("choose between 1 and {}", WEIR_WEIGHT_MAX)};
+  if (options.hang_threshold < Duration::zero())
+    return Error{"a hang threshold below zero", "use 0 to never judge a worker hung"};
+  return {};
+}
+
+Result<LoadTable> LoadTable::in_shared_memory() {
+  const auto table = map_table(MAP_ANONYMOUS, -1);
+  if (!table) return table.error();
+  return LoadTable{*table};
+}
+
+Result<LoadTable> LoadTable::over_map(int map_fd) {
+  const auto mapped = map_table(0, map_fd);
+  if (!mapped) return mapped.error();
+  LoadTable table{*mapped};  // unmaps it on failure
+  const weir_config& config = table.raw().config;
+  const bool fresh = config.magic == 0;
+  if (!fresh && (config.magic != WEIR_TABLE_MAGIC || config.version != WEIR_TABLE_VERSION))
+    return Error{fmt::format("the load table has layout {}, this weir has layout {}",
+                             config.version, WEIR_TABLE_VERSION),
+                 "restart weir instead of upgrading it in place"};
+  return table;
+}
+
+LoadTable::LoadTable(LoadTable&& other) noexcept : table_{std::exchange(other.table_, nullptr)} {}
+
+LoadTable& LoadTable::operator=(LoadTable&& other) noexcept {
+  std::swap(table_, other.table_);
+  return *this;
+}
+
+LoadTable::~LoadTable() {
+  if (table_ != nullptr) ::munmap(table_, sizeof(weir_table));
+}
+
+void LoadTable::configure(const TableOptions& options) {
+  assert(validate(options).has_value());
+  const std::vector<std::uint32_t> weights = one_each(options.weights, options.slots);
+
+  // First nobody is steered anywhere; then the rest may change in any order.
+  for (std::uint32_t slot = 0; slot < WEIR_SLOTS_MAX; ++slot) {
+    Word{table_->key[slot]}.store(WEIR_KEY_OUT | slot);
+    table_->steered[slot] = {
+        .step = step_of(slot < weights.size() ? weights[slot] : 1), .assigned = 0, .pad = {}};
+    table_->row[slot] = {};
+  }
+  table_->total = {};
+  table_->ticket = {};
+  std::fill(std::begin(table_->cpu), std::end(table_->cpu), weir_program_counters{});
+  publish_lookup(*table_, weights);
+
+  weir_config& config = table_->config;
+  config.magic = WEIR_TABLE_MAGIC;
+  config.version = WEIR_TABLE_VERSION;
+  config.hash_key[0] = random_word();
+  config.hash_key[1] = random_word();
+  set_policy(options.policy);
+  set_max_connections(options.max_connections);
+  set_hang_threshold(options.hang_threshold);
+  Half{config.slot_count}.store(options.slots, std::memory_order_release);
+}
+
+void LoadTable::set_policy(Policy policy) noexcept {
+  Half{table_->config.policy}.store(static_cast<__u32>(policy), std::memory_order_relaxed);
+}
+
+void LoadTable::set_max_connections(std::uint64_t connections) noexcept {
+  Word{table_->config.max_connections}.store(connections, std::memory_order_relaxed);
+}
+
+void LoadTable::set_hang_threshold(Duration threshold) noexcept {
+  Word{table_->config.hang_threshold_ns}.store(static_cast<__u64>(threshold.count()),
+                                               std::memory_order_relaxed);
+  if (threshold != Duration::zero()) return;
+  // Nobody is judged any more, and a worker that now sleeps as long as it likes would not wake to
+  // clear its bit.
+  for (__u64& key : table_->key)
+    Word{key}.fetch_and(~static_cast<__u64>(WEIR_KEY_HUNG), std::memory_order_relaxed);
+}
+
+void LoadTable::set_weights(std::span<const std::uint32_t> given) {
+  const std::vector<std::uint32_t> weights = one_each(given, slots());
+  assert(weights.size() == slots());
+  publish_lookup(*table_, weights);
+  for (std::uint32_t slot = 0; slot < weights.size(); ++slot) {
+    const std::uint64_t connections = snapshot(slot).load;
+    const std::uint64_t step = step_of(weights[slot]);
+    Word{table_->steered[slot].step}.store(step, std::memory_order_relaxed);
+    exchange_load(table_->key[slot], connections * step);
+  }
+}
+
+void LoadTable::mark_serving(std::uint32_t slot) noexcept {
+  assert(slot < slots());
+  Word{table_->key[slot]}.fetch_and(~static_cast<__u64>(WEIR_KEY_OUT), std::memory_order_relaxed);
+}
+
+void LoadTable::mark_down(std::uint32_t slot) noexcept {
+  assert(slot < slots());
+  Word{table_->key[slot]}.fetch_or(WEIR_KEY_OUT, std::memory_order_relaxed);
+}
+
+void LoadTable::restart_slot(std::uint32_t slot, std::uint64_t queued) noexcept {
+  assert(slot < slots());
+  const std::uint64_t step = Word{table_->steered[slot].step}.load(std::memory_order_relaxed);
+  Word{table_->row[slot].open}.store(0, std::memory_order_relaxed);
+  const std::uint64_t before = exchange_load(table_->key[slot], queued * step) / step;
+  if (queued > before)
+    Word{table_->total.value}.fetch_add(queued - before, std::memory_order_relaxed);
+  else
+    take_count(table_->total.value, before - queued);
+}
+
+void LoadTable::correct_slot(std::uint32_t slot, std::int64_t connections) noexcept {
+  assert(slot < slots());
+  __u64& key = table_->key[slot];
+  const std::uint64_t step = Word{table_->steered[slot].step}.load(std::memory_order_relaxed);
+  if (connections > 0)
+    add_load(key, static_cast<std::uint64_t>(connections) * step);
+  else if (connections < 0)
+    take_load(key, static_cast<std::uint64_t>(-connections) * step);
+  // What set_weights() raced with leaves part of a step, which no whole connection takes away.
+  const std::uint64_t load = Word{key}.load(std::memory_order_relaxed) & WEIR_KEY_LOAD_MASK;
+  if (load % step != 0) take_load(key, load % step);
+  correct_total(connections);
+}
+
+void LoadTable::correct_total(std::int64_t connections) noexcept {
+  if (connections > 0)
+    Word{table_->total.value}.fetch_add(static_cast<std::uint64_t>(connections),
+                                        std::memory_order_relaxed);
+  else if (connections < 0)
+    take_count(table_->total.value, static_cast<std::uint64_t>(-connections));
+}
+
+std::uint32_t LoadTable::slots() const noexcept {
+  return table_->config.slot_count;
+}
+
+Policy LoadTable::policy() const noexcept {
+  return static_cast<Policy>(Half{table_->config.policy}.load(std::memory_order_relaxed));
+}
+
+SlotSnapshot LoadTable::snapshot(std::uint32_t slot) const noexcept {
+  assert(slot < slots());
+  SlotSnapshot out;
+  // The row first, then the key, then assigned: the order that the reconciler asks for.
+  constexpr std::size_t kWords = sizeof(weir_row) / sizeof(__u64);
+  std::array<__u64, kWords> words{};
+  auto* const row = reinterpret_cast<__u64*>(&table_->row[slot]);  // all members are __u64
+  for (std::size_t i = 0; i < kWords; ++i) words[i] = Word{row[i]}.load(std::memory_order_acquire);
+  std::memcpy(&out.row, words.data(), sizeof out.row);
+
+  const __u64 key = Word{table_->key[slot]}.load(std::memory_order_acquire);
+  const __u64 step = Word{table_->steered[slot].step}.load(std::memory_order_relaxed);
+  out.assigned = Word{table_->steered[slot].assigned}.load(std::memory_order_relaxed);
+  out.serving = (key & WEIR_KEY_OUT) == 0;
+  out.hung = (key & WEIR_KEY_HUNG) != 0;
+  out.load = (key & WEIR_KEY_LOAD_MASK) / step;
+  out.weight = weight_of(step);
+  return out;
+}
+
+std::uint64_t LoadTable::total() const noexcept {
+  const auto signed_total =
+      static_cast<std::int64_t>(Word{table_->total.value}.load(std::memory_order_relaxed));
+  return signed_total < 0 ? 0 : static_cast<std::uint64_t>(signed_total);
+}
+
+weir_program_counters LoadTable::program_counters() const noexcept {
+  weir_program_counters sum{};
+  const auto add = [](__u64& to, __u64& from) { to += Word{from}.load(std::memory_order_relaxed); };
+  for (weir_program_counters& cpu : table_->cpu) {
+    add(sum.syns, cpu.syns);
+    add(sum.refused, cpu.refused);
+    add(sum.abstained, cpu.abstained);
+    add(sum.fallback, cpu.fallback);
+    add(sum.select_failed, cpu.select_failed);
+    add(sum.migrated, cpu.migrated);
+    add(sum.hung_marked, cpu.hung_marked);
+  }
+  return sum;
+}
+
+}  // namespace weir::steering

@@ -1,0 +1,90 @@
+#include "program.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <string_view>
+
+#include "steer.skel.h"
+
+namespace weir::steering {
+namespace {
+
+/// One debug line per message. The verifier's log, thousands of lines about registers, is left
+/// out: whoever wants it loads the object with bpftool.
+int log_line(libbpf_print_level, const char* format, va_list arguments) {
+  if (!spdlog::should_log(spdlog::level::debug)) return 0;
+  std::array<char, 256> text{};
+  std::vsnprintf(text.data(), text.size(), format, arguments);
+  std::string_view line{text.data()};
+  if (line.find("PROG LOAD LOG") != std::string_view::npos) return 0;
+  if (line.ends_with('\n')) line.remove_suffix(1);
+  spdlog::debug("libbpf: {}", line);
+  return 0;
+}
+
+Error load_error(int number) {
+  switch (number) {
+    case EPERM:  // no CAP_BPF, or a container's seccomp profile forbids bpf(2)
+      return os_error("loading the steering program", number,
+                      "it needs CAP_BPF: run as root, grant it with setcap cap_bpf+ep, or use "
+                      "--steer-backend none");
+    case ENOSYS:  // CONFIG_BPF_SYSCALL is off
+    case EINVAL:  // a map flag, attach type or helper that this kernel does not have
+    case EACCES:  // the verifier refuses it
+    case E2BIG:   // the verifier gives up on it
+      return os_error("this kernel does not take the steering program", number,
+                      "weir needs Linux 6.1 or later with BPF; else use --steer-backend none");
+    default: return os_error("loading the steering program", number);
+  }
+}
+
+}  // namespace
+
+void Program::Close::operator()(steer_bpf* skeleton) const noexcept {
+  steer_bpf__destroy(skeleton);
+}
+
+Result<Program> Program::load(int shared_table) {
+  libbpf_set_print(log_line);  // for the whole process; libbpf's own prints to standard error
+  steer_bpf* const opened = steer_bpf__open();
+  if (opened == nullptr) return load_error(errno);
+  Program program{opened};
+  if (shared_table >= 0) {
+    if (bpf_map__reuse_fd(opened->maps.weir_load, shared_table) != 0)
+      return os_error("sharing the load table", errno);
+  }
+  if (const int failed = steer_bpf__load(opened); failed != 0) return load_error(-failed);
+  return program;
+}
+
+int Program::table_map() const noexcept {
+  return bpf_map__fd(skeleton_->maps.weir_load);
+}
+
+int Program::fd() const noexcept {
+  return bpf_program__fd(skeleton_->progs.weir_select);
+}
+
+Result<void> Program::set_listener(std::uint32_t slot, int listener) {
+  const auto socket = static_cast<std::uint64_t>(listener);
+  const int array = bpf_map__fd(skeleton_->maps.weir_listeners);
+  if (bpf_map_update_elem(array, &slot, &socket, BPF_ANY) == 0) return {};
+  // EINVAL: not a listening SO_REUSEPORT socket; EBUSY: it is in another array already.
+  return os_error("handing a listener to the steering program", errno);
+}
+
+Result<void> Program::attach(int listener) {
+  const int program = fd();
+  if (::setsockopt(listener, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, &program, sizeof program) == 0)
+    return {};
+  return os_error("attaching the steering program", errno);
+}
+
+}  // namespace weir::steering
