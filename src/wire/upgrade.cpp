@@ -83,16 +83,15 @@ std::string_view path_of(std::string_view target) {
   return target.substr(0, target.find('?'));
 }
 
-/// Whether a request line that Beast would not take ends in a version all the same: then it is
-/// the version that is wrong, not the line.
-bool ends_in_http_version(std::string_view head) {
+/// Whether a request line that Beast would not take is well-formed but for the version's number:
+/// then it is the version that is wrong, not the line.
+bool has_http_version(std::string_view head) {
   const std::string_view line = head.substr(0, head.find("\r\n"));
+  const std::string_view version = line.substr(std::min(line.rfind(' '), line.size()));
   const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  constexpr std::size_t kVersionBytes = std::string_view{" HTTP/1.1"}.size();
-  if (line.size() < kVersionBytes) return false;
-  const std::string_view version = line.substr(line.size() - kVersionBytes);
-  return version.starts_with(" HTTP/") && is_digit(version[6]) && version[7] == '.' &&
-         is_digit(version[8]);
+  return std::ranges::count(line, ' ') == 2 && version.starts_with(" HTTP/") &&
+         version.size() == std::string_view{" HTTP/1.1"}.size() && is_digit(version[6]) &&
+         version[7] == '.' && is_digit(version[8]);
 }
 
 /// A method begins with a printable character. What does not is another protocol (TLS begins
@@ -112,7 +111,7 @@ Refusal refusal_for(boost::beast::error_code error, std::string_view head,
   if (error == http::error::header_limit) {  // its own, on a value folded over many lines
     return over_the_limit(http::status::request_header_fields_too_large, rules);
   }
-  if (error == http::error::bad_version && ends_in_http_version(head)) {
+  if (error == http::error::bad_version && has_http_version(head)) {
     return {http::status::http_version_not_supported, "HTTP/1.1 is the version served here"};
   }
   return {http::status::bad_request, fmt::format("malformed request: {}", error.message())};

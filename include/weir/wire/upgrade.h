@@ -23,7 +23,7 @@ struct UpgradeRules {
   std::size_t header_bytes_max = 8_KiB;
   /// The paths served, compared byte for byte with the request's path without its query. Empty:
   /// every path.
-  std::vector<std::string> paths;
+  std::vector<std::string> paths{};
 };
 
 /// What was asked for, as sent: nothing is percent-decoded.
