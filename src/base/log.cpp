@@ -1,8 +1,8 @@
 #include "weir/base/log.h"
 
+#include <spdlog/details/null_mutex.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/details/null_mutex.h>
 #include <unistd.h>
 
 #include <memory>
@@ -29,8 +29,7 @@ class StderrSink final : public spdlog::sinks::base_sink<spdlog::details::null_m
 /// %*: who logs, "master" or "slot 3".
 class RoleFlag final : public spdlog::custom_flag_formatter {
  public:
-  void format(const spdlog::details::log_msg&, const std::tm&,
-              spdlog::memory_buf_t& out) override {
+  void format(const spdlog::details::log_msg&, const std::tm&, spdlog::memory_buf_t& out) override {
     out.append(g_role.data(), g_role.data() + g_role.size());
   }
   [[nodiscard]] std::unique_ptr<custom_flag_formatter> clone() const override {
@@ -76,6 +75,8 @@ void init(spdlog::level::level_enum level, Format format) {
   spdlog::set_default_logger(std::move(logger));
 }
 
-void set_role(std::string_view role) { g_role = role; }
+void set_role(std::string_view role) {
+  g_role = role;
+}
 
 }  // namespace weir::log

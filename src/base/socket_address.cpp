@@ -13,9 +13,15 @@ namespace weir {
 namespace {
 
 // sockaddr_storage may be read and written as the family's own type (POSIX, sys/socket.h).
-sockaddr_in& v4(sockaddr_storage& s) { return reinterpret_cast<sockaddr_in&>(s); }
-const sockaddr_in& v4(const sockaddr_storage& s) { return reinterpret_cast<const sockaddr_in&>(s); }
-sockaddr_in6& v6(sockaddr_storage& s) { return reinterpret_cast<sockaddr_in6&>(s); }
+sockaddr_in& v4(sockaddr_storage& s) {
+  return reinterpret_cast<sockaddr_in&>(s);
+}
+const sockaddr_in& v4(const sockaddr_storage& s) {
+  return reinterpret_cast<const sockaddr_in&>(s);
+}
+sockaddr_in6& v6(sockaddr_storage& s) {
+  return reinterpret_cast<sockaddr_in6&>(s);
+}
 const sockaddr_in6& v6(const sockaddr_storage& s) {
   return reinterpret_cast<const sockaddr_in6&>(s);
 }

@@ -20,8 +20,12 @@ constexpr std::array kDurations{
     Unit{"ms", 1'000'000},        Unit{"us", 1'000},         Unit{"ns", 1},
 };
 constexpr std::array kSizes{
-    Unit{"GiB", 1ULL << 30}, Unit{"GB", 1'000'000'000}, Unit{"MiB", 1ULL << 20},
-    Unit{"MB", 1'000'000},   Unit{"KiB", 1ULL << 10},   Unit{"kB", 1'000},
+    Unit{"GiB", 1ULL << 30},
+    Unit{"GB", 1'000'000'000},
+    Unit{"MiB", 1ULL << 20},
+    Unit{"MB", 1'000'000},
+    Unit{"KiB", 1ULL << 10},
+    Unit{"kB", 1'000},
     Unit{"B", 1},
 };
 constexpr std::uint64_t kDurationMax = 100ULL * 365 * 24 * 3'600'000'000'000;

@@ -10,8 +10,12 @@
 namespace weir {
 
 inline namespace literals {
-constexpr std::uint64_t operator""_KiB(unsigned long long n) { return n << 10; }
-constexpr std::uint64_t operator""_MiB(unsigned long long n) { return n << 20; }
+constexpr std::uint64_t operator""_KiB(unsigned long long n) {
+  return n << 10;
+}
+constexpr std::uint64_t operator""_MiB(unsigned long long n) {
+  return n << 20;
+}
 }  // namespace literals
 
 /// A whole number and a unit: ns, us, ms, s, m or h. "0" needs no unit. Nothing for anything

@@ -23,7 +23,7 @@ constexpr DurationCase kDurations[] = {
     {"2h", 7'200'000'000'000, "2h"},
     {"7ns", 7, "7ns"},
     {"7us", 7'000, "7us"},
-    {"5", -1, ""},      // a bare number could be anything
+    {"5", -1, ""},  // a bare number could be anything
     {"", -1, ""},
     {"ms", -1, ""},
     {"-1s", -1, ""},

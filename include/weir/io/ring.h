@@ -1,0 +1,118 @@
+// Ring: one io_uring, owned and driven by one thread. Operations are queued by the functions
+// below and submitted together by submit_and_wait(), which is the loop's one io_uring_enter.
+//
+// Set up with SINGLE_ISSUER, DEFER_TASKRUN and COOP_TASKRUN (kernel 6.1): completions are posted
+// only while this thread is inside io_uring_enter, so nothing interrupts the loop and a batch is
+// whole. Plain descriptors, not direct ones: direct ones measured no faster and cannot be sent to
+// another process.
+//
+// The ring starts disabled and restricted: before its first use it is told which operations it
+// may ever carry, so that a worker taken over by a hostile peer cannot open files or connect out
+// through it.
+#pragma once
+
+#include <liburing.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "weir/base/clock.h"
+#include "weir/base/result.h"
+#include "weir/io/tag.h"
+
+namespace weir::io {
+
+struct RingOptions {
+  unsigned submissions = 4'096;  // queue entries; a power of two
+  unsigned completions = 16'384;
+};
+
+/// One finished step of an operation.
+struct Completion {
+  Tag tag;
+  std::int32_t result;  // >= 0, or a negated errno
+  std::uint32_t flags;  // IORING_CQE_F_*
+
+  /// A multishot operation goes on; without it the operation is over.
+  [[nodiscard]] bool more() const noexcept { return (flags & IORING_CQE_F_MORE) != 0; }
+  /// The provided buffer that holds the data received, if any.
+  [[nodiscard]] std::optional<std::uint16_t> buffer() const noexcept {
+    if ((flags & IORING_CQE_F_BUFFER) == 0) return std::nullopt;
+    return static_cast<std::uint16_t>(flags >> IORING_CQE_BUFFER_SHIFT);
+  }
+};
+
+class Ring {
+ public:
+  /// Fails where the host forbids io_uring or its kernel is older than 6.1; the error says which
+  /// and what to do.
+  [[nodiscard]] static Result<Ring> create(const RingOptions& options = {});
+  Ring(Ring&& other) noexcept;
+  Ring& operator=(Ring&&) = delete;
+  ~Ring();
+
+  /// To be called once, by the thread that will drive the ring, after buffers were registered.
+  [[nodiscard]] Result<void> enable() noexcept;
+
+  // Each queues one operation; none enters the kernel unless the submission queue is full. The
+  // descriptor must stay open, and memory passed must stay put, until the completion.
+
+  /// One completion per connection accepted, until one without more().
+  void accept_multishot(int fd, Tag tag) noexcept;
+  /// One completion per piece received, each in a buffer of `group`, until one without more().
+  void receive_multishot(int fd, std::uint16_t group, Tag tag) noexcept;
+  /// One completion, normally for all of `bytes`: the kernel waits for room as often as needed.
+  void send(int fd, std::span<const std::byte> bytes, Tag tag) noexcept;
+  void read(int fd, std::span<std::byte> into, Tag tag) noexcept;
+  /// Ends the one operation that carries `target`; it completes with ECANCELED or its result. No
+  /// completion of its own.
+  void cancel(Tag target) noexcept;
+  /// Ends every operation on `fd`, likewise.
+  void cancel_all(int fd) noexcept;
+  /// Half-closes: no more will be sent. No completion.
+  void shutdown_write(int fd) noexcept;
+  /// Takes the descriptor and closes it. No completion.
+  void close(int fd) noexcept;
+
+  /// Submits what is queued and sleeps until at least one completion is there or `timeout` has
+  /// passed (nullopt: without limit). Returns early on a signal. An errno that leaves the ring
+  /// unusable is returned.
+  [[nodiscard]] Result<void> submit_and_wait(std::optional<Duration> timeout) noexcept;
+
+  /// Calls `each(const Completion&)` for the completions that are there now, at most those: what
+  /// arrives during the calls waits for the next time.
+  template <class Each>
+  unsigned reap(Each&& each) {
+    unsigned head = 0;
+    unsigned count = 0;
+    io_uring_cqe* cqe = nullptr;
+    io_uring_for_each_cqe(&ring_, head, cqe) {
+      ++count;
+      each(Completion{Tag::from_user_data(cqe->user_data), cqe->res, cqe->flags});
+    }
+    io_uring_cq_advance(&ring_, count);
+    return count;
+  }
+
+  /// io_uring_enter calls made so far: at most one per submit_and_wait(), plus one each time the
+  /// submission queue was full.
+  [[nodiscard]] std::uint64_t enters() const noexcept { return enters_; }
+
+  /// For BufferRing.
+  [[nodiscard]] io_uring& raw() noexcept { return ring_; }
+
+ private:
+  Ring() noexcept = default;
+  [[nodiscard]] io_uring_sqe& queue() noexcept;
+
+  io_uring ring_{};
+  std::uint64_t enters_ = 0;
+  bool owned_ = false;
+};
+
+/// Why io_uring of the kind that weir needs cannot be had here; nothing if it can.
+[[nodiscard]] std::optional<Error> probe_ring();
+
+}  // namespace weir::io

@@ -1,0 +1,42 @@
+// Listeners: the listening sockets, one for each slot and listen address, made by the master
+// before it forks and kept by it for the life of the service. So an accept queue outlives the
+// worker that accepts from it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "weir/base/result.h"
+#include "weir/base/socket_address.h"
+#include "weir/base/unique_fd.h"
+
+namespace weir::process {
+
+class Listeners {
+ public:
+  /// Binds and listens: `slots` sockets in one SO_REUSEPORT group an address. A port 0 is replaced
+  /// by the one that the kernel picked. Refuses an address that anyone, this user's other servers
+  /// included, listens on already: SO_REUSEPORT alone would quietly share it.
+  [[nodiscard]] static Result<Listeners> open(std::vector<SocketAddress> addresses,
+                                              std::uint32_t slots, std::uint32_t backlog);
+
+  [[nodiscard]] const std::vector<SocketAddress>& addresses() const noexcept { return addresses_; }
+
+  /// The descriptors of one listen address, by slot. Lent.
+  [[nodiscard]] std::vector<int> of_address(std::size_t address) const;
+  /// The descriptors of one slot, by listen address. Lent.
+  [[nodiscard]] std::vector<int> of_slot(std::uint32_t slot) const;
+
+  /// Connections that wait to be accepted by `slot`, over all addresses.
+  [[nodiscard]] std::uint64_t queued(std::uint32_t slot) const noexcept;
+
+ private:
+  std::vector<SocketAddress> addresses_;
+  std::vector<std::vector<UniqueFd>> sockets_;  // [address][slot]
+};
+
+/// Whether `address` could be listened on now.
+[[nodiscard]] Result<void> probe_address(const SocketAddress& address);
+
+}  // namespace weir::process

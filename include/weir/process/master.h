@@ -1,0 +1,125 @@
+// Master: owns the listeners, the steering and the workers' lives. It never touches a session, so
+// nothing it does is hot, and nothing stops when it is slow: steering is in the kernel and the
+// workers serve by themselves.
+//
+// It runs on a Boost.Asio loop, in one thread: a signal, an exited worker (through its pidfd), a
+// worker's first word, or the tick that reconciles the load table. The control socket shares the
+// loop; whoever builds the master adds it.
+//
+// A worker's life, as its slot's state:
+//   starting --ready--> serving --exit--> waiting --pause over--> starting
+//   starting --exit or failure--> waiting
+//   any --stop--> stopping --exit--> gone
+#pragma once
+
+#include <sys/types.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/streambuf.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "weir/base/clock.h"
+#include "weir/base/result.h"
+#include "weir/process/listeners.h"
+#include "weir/process/privileges.h"
+#include "weir/process/supervisor.h"
+#include "weir/process/worker_link.h"
+#include "weir/steering/steering.h"
+
+namespace weir::process {
+
+struct MasterOptions {
+  std::vector<SocketAddress> listen;
+  std::uint32_t backlog = 4'096;
+  std::uint32_t workers = 1;
+  /// The CPU of each worker, by slot; empty: not pinned.
+  std::vector<int> cpus;
+  steering::SteeringOptions steering;
+  std::optional<Identity> identity;  // of the workers; nothing: the master's own
+};
+
+enum class WorkerState : std::uint8_t { starting, serving, waiting, stopping, gone };
+[[nodiscard]] std::string_view to_string(WorkerState state) noexcept;
+
+/// One slot as the master sees it.
+struct WorkerView {
+  WorkerState state = WorkerState::gone;
+  pid_t pid = 0;             // 0: no process
+  std::optional<int> cpu;    // nothing: not pinned
+  double busy = 0;           // share of the last second that its loop was awake, 0 to 1
+  std::uint64_t queued = 0;  // connections that wait in its accept queues
+};
+
+class Master {
+ public:
+  /// What a worker does with its seat, in the forked child; its result is the exit status. It must
+  /// use nothing of the master's but the seat.
+  using WorkerMain = std::function<int(WorkerSeat seat)>;
+
+  /// Listens, sets up steering and attaches it. `io` is borrowed and must outlive the master.
+  [[nodiscard]] static Result<std::unique_ptr<Master>> create(boost::asio::io_context& io,
+                                                              MasterOptions options,
+                                                              WorkerMain worker_main);
+  Master(const Master&) = delete;
+  Master& operator=(const Master&) = delete;
+  /// Kills what is left of the workers.
+  ~Master();
+
+  /// Forks the workers and runs until a signal has ended them all. Returns the exit status: 0, or
+  /// 1 if the workers could not start in the first place.
+  [[nodiscard]] int run();
+
+  /// Called once, when every worker is ready for the first time.
+  void on_ready(std::function<void()> call) { on_ready_ = std::move(call); }
+
+  [[nodiscard]] const Listeners& listeners() const noexcept { return listeners_; }
+  [[nodiscard]] const steering::Steering& steering() const noexcept { return steering_; }
+  [[nodiscard]] WorkerView view(std::uint32_t slot) const;
+  [[nodiscard]] std::uint32_t workers() const noexcept { return options_.workers; }
+
+ private:
+  struct Worker;
+
+  Master(boost::asio::io_context& io, MasterOptions options, WorkerMain worker_main,
+         Listeners listeners, steering::Steering steering);
+
+  void start(std::uint32_t slot);
+  [[noreturn]] void become_worker_process(std::uint32_t slot, UniqueFd link);
+  void await_word(std::uint32_t slot);
+  void on_word(std::uint32_t slot, std::string_view line);
+  void await_exit(std::uint32_t slot);
+  void on_exit(std::uint32_t slot);
+  void restart_after(std::uint32_t slot, Duration pause);
+  void await_signal();
+  void stop(std::string_view why);
+  void kill_all() noexcept;
+  void finish_if_empty();
+  void tick();
+  void sample_busy(Instant now);
+
+  boost::asio::io_context& io_;
+  MasterOptions options_;
+  WorkerMain worker_main_;
+  Listeners listeners_;
+  steering::Steering steering_;
+  Supervisor supervisor_;
+  boost::asio::signal_set signals_;
+  boost::asio::steady_timer tick_;
+  boost::asio::steady_timer stop_deadline_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::function<void()> on_ready_;
+  Instant sampled_at_;
+  bool stopping_ = false;
+  bool ready_once_ = false;
+  int exit_status_ = 0;
+};
+
+}  // namespace weir::process

@@ -1,0 +1,42 @@
+// What a forked worker holds of its master: its seat (slot, listeners, load table) and a pipe on
+// which it says once that it is ready, or why it cannot be.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "weir/base/result.h"
+#include "weir/base/unique_fd.h"
+#include "weir/steering/load_table.h"
+#include "weir/steering/worker_slot.h"
+
+namespace weir::process {
+
+/// The worker's end of the pipe. The master reads one line: empty for ready, else an error. An end
+/// without a line means that the worker died first.
+class WorkerLink {
+ public:
+  /// Takes the write end.
+  explicit WorkerLink(UniqueFd fd) noexcept : fd_{std::move(fd)} {}
+
+  /// The ring is set up and accepts are armed: the slot may be steered to. Closes the pipe.
+  void ready() noexcept;
+  /// This worker cannot serve, and exits next. Closes the pipe.
+  void failed(const Error& error) noexcept;
+
+ private:
+  UniqueFd fd_;
+};
+
+/// What one worker serves. The descriptors and the table are the process's, open and mapped until
+/// it exits.
+struct WorkerSeat {
+  std::uint32_t slot = 0;
+  std::vector<int> listeners;  // this slot's, one a listen address
+  steering::LoadTable* table = nullptr;
+  steering::WorkerSlot::Counting counting = steering::WorkerSlot::Counting::by_program;
+  WorkerLink link;
+};
+
+}  // namespace weir::process

@@ -1,0 +1,93 @@
+// Worker: one thread, one ring, the sessions of one slot. Composes the parts and runs the loop;
+// it takes no lock and makes one system call a turn.
+//
+//   loop:  submit and wait (next deadline, or the next sign of life)
+//          awake_at = now
+//          for each completion: dispatch      may queue work, never submits
+//          run due deadlines
+//          flush: at most one send per session with output
+//
+// A sign of life is due every third of the hang threshold, also when there is nothing to do: the
+// steering program takes a slot that has not woken within the threshold for hung, and a worker
+// that was stopped in its sleep must not look like one that merely sleeps.
+#pragma once
+
+#include <sys/signalfd.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "weir/base/clock.h"
+#include "weir/base/result.h"
+#include "weir/base/unique_fd.h"
+#include "weir/io/buffer_ring.h"
+#include "weir/io/ring.h"
+#include "weir/process/worker_link.h"
+#include "weir/session/handler.h"
+#include "weir/session/sessions.h"
+#include "weir/steering/worker_slot.h"
+
+namespace weir::server {
+
+struct WorkerOptions {
+  session::SessionRules sessions;
+  Duration hang_threshold = std::chrono::milliseconds{50};  // 0: no signs of life needed
+};
+
+class Worker {
+ public:
+  /// Sets up ring, buffers and accepts, on the thread that will call run(). `handler` is borrowed.
+  /// SIGTERM must be blocked.
+  [[nodiscard]] static Result<std::unique_ptr<Worker>> create(const WorkerOptions& options,
+                                                              process::WorkerSeat& seat,
+                                                              session::Handler& handler);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  /// Serves until SIGTERM has ended every session with close 1001, or a second SIGTERM came.
+  /// Returns the exit status.
+  [[nodiscard]] int run();
+
+ private:
+  Worker(const WorkerOptions& options, process::WorkerSeat& seat, session::Handler& handler,
+         io::Ring ring, io::BufferRing buffers, UniqueFd signals);
+
+  void dispatch(const io::Completion& completion);
+  void on_accept(const io::Completion& completion);
+  void accept_failed(int error);
+  void arm_accept(std::uint32_t listener);
+  void resume_accepts();
+  void arm_signal();
+  void on_signal(int result);
+  void stop();
+  void report_ends();
+  void report_turn(Instant woke, Instant sleeps, unsigned completions);
+  [[nodiscard]] std::optional<Duration> sleep_limit(Instant now) const;
+
+  WorkerOptions options_;
+  steering::WorkerSlot slot_;
+  std::vector<int> listeners_;  // borrowed, by listen address
+  io::Ring ring_;
+  io::BufferRing buffers_;
+  UniqueFd signals_;
+  signalfd_siginfo signal_{};
+  session::Sessions sessions_;
+  session::Traffic earlier_;  // of the slot's earlier workers: the row's totals are the service's
+  std::uint64_t earlier_enters_;
+  Instant now_;
+  std::uint64_t ends_reported_ = 0;
+  std::vector<std::uint32_t> accepts_paused_;  // listeners whose accept ran into a limit
+  std::optional<Instant> resume_accepts_at_;
+  std::optional<Instant> limit_logged_at_;
+  bool stopping_ = false;
+  bool stop_now_ = false;
+};
+
+/// What main runs in each forked worker: makes the worker, says on the seat's link that it is ready
+/// or why it is not, and serves. The result is the exit status.
+[[nodiscard]] int run_worker(const WorkerOptions& options, process::WorkerSeat seat,
+                             session::Handler& handler);
+
+}  // namespace weir::server

@@ -1,0 +1,9 @@
+#include "weir/apps/echo.h"
+
+namespace weir::apps {
+
+void Echo::on_message(session::Peer& peer, session::Message message) {
+  peer.send(message.opcode, message.bytes);
+}
+
+}  // namespace weir::apps

@@ -1,0 +1,53 @@
+#include "check.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "weir/steering/steering.h"
+
+namespace weir::launch {
+namespace {
+
+std::string pinning(const process::MasterOptions& master) {
+  if (master.cpus.empty()) return "not pinned";
+  return fmt::format("on CPUs {}", fmt::join(master.cpus, ","));
+}
+
+std::string limit(Duration duration) {
+  return duration.count() == 0 ? "off" : format_duration(duration);
+}
+
+}  // namespace
+
+Result<std::string> check(const cli::Options& options) {
+  const auto plan = make_plan(options);
+  if (!plan) return plan.error();
+  const process::MasterOptions& master = plan->master;
+  for (const SocketAddress& address : master.listen)
+    if (auto free = process::probe_address(address); !free) return free.error();
+  const auto steering = steering::Steering::create(master.steering);
+  if (!steering) return steering.error();
+
+  std::string report;
+  const auto line = [&](std::string_view name, const std::string& value) {
+    report += fmt::format("{:<18}{}\n", name, value);
+  };
+  for (const SocketAddress& address : master.listen) line("listen", address.to_string());
+  line("workers", fmt::format("{}, {}", master.workers, pinning(master)));
+  line("steering", fmt::format("{} by {}", to_string(master.steering.table.policy),
+                               to_string(steering->backend())));
+  if (!steering->fallback_reason().empty())
+    line("", fmt::format("not ebpf: {}", steering->fallback_reason()));
+  line("hang threshold", limit(options.hang_threshold));
+  line("connections", fmt::format("at most {}, {} descriptors a process", plan->max_connections,
+                                  plan->descriptors));
+  line("message size", fmt::format("at most {}", format_size(options.max_message_size)));
+  line("timeouts",
+       fmt::format("handshake {}, idle {}, ping after {}", limit(options.handshake_timeout),
+                   limit(options.idle_timeout), limit(options.ping_interval)));
+  line("application", std::string{cli::to_string(options.app)});
+  line("control socket", options.control.empty() ? "none" : options.control);
+  return report;
+}
+
+}  // namespace weir::launch

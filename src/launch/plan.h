@@ -1,0 +1,36 @@
+// Plan: what the flags come to on this host. Made before anything is opened or forked, so that
+// --check and a real start judge by the same rules.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "weir/base/result.h"
+#include "weir/cli/options.h"
+#include "weir/process/master.h"
+#include "weir/server/worker.h"
+
+namespace weir::launch {
+
+struct Plan {
+  process::MasterOptions master;
+  server::WorkerOptions worker;
+  cli::App app = cli::App::echo;
+  std::uint64_t descriptors = 0;      // the limit of each process
+  std::uint64_t max_connections = 0;  // over all workers; never 0
+};
+
+/// What a worker keeps for itself beside its listeners and sessions: standard streams, ring,
+/// signals, log, and room for what libraries open for a moment.
+inline constexpr std::uint64_t kDescriptorsReserved = 32;
+
+/// The connections that `workers` can hold with `descriptors` each and `addresses` listen
+/// addresses. 0 where the limit is too low to serve at all.
+[[nodiscard]] std::uint64_t connection_capacity(std::uint64_t descriptors, std::uint32_t workers,
+                                                std::size_t addresses) noexcept;
+
+/// Raises the descriptor limit and works out the rest. Fails where the host cannot carry what the
+/// flags ask for.
+[[nodiscard]] Result<Plan> make_plan(const cli::Options& options);
+
+}  // namespace weir::launch

@@ -1,0 +1,121 @@
+// weir: parse the flags, build the master, run it. Each worker comes out of here as well, in a
+// fork of its own.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <variant>
+
+#include "launch/check.h"
+#include "launch/plan.h"
+#include "launch/status.h"
+#include "weir/admin/control_server.h"
+#include "weir/apps/echo.h"
+#include "weir/base/log.h"
+#include "weir/cli/options.h"
+#include "weir/process/master.h"
+#include "weir/server/worker.h"
+
+namespace weir {
+namespace {
+
+namespace asio = boost::asio;
+
+int fail(const Error& error) {
+  fmt::print(stderr, "weir: {}\n", to_string(error));
+  return EXIT_FAILURE;
+}
+
+std::unique_ptr<session::Handler> make_handler(cli::App app) {
+  switch (app) {
+    case cli::App::echo: return std::make_unique<apps::Echo>();
+  }
+  return nullptr;
+}
+
+admin::CommandTable commands(const process::Master& master) {
+  return {{"status",
+           {.help = "what each worker does",
+            .run = [&master](const boost::json::object&) -> Result<boost::json::object> {
+              return boost::json::object{{"status", admin::to_json(launch::status_of(master))}};
+            }}}};
+}
+
+/// Opens the control socket. Only one that was asked for by name is worth not starting for.
+Result<std::unique_ptr<admin::ControlServer>> open_control(asio::io_context& io,
+                                                           const cli::Options& options,
+                                                           const process::Master& master) {
+  using Server = std::unique_ptr<admin::ControlServer>;
+  if (options.control.empty()) {
+    spdlog::warn("no control socket: XDG_RUNTIME_DIR is not set; weirctl needs --control PATH");
+    return Server{};
+  }
+  auto server = admin::ControlServer::start(io, options.control, commands(master));
+  if (!server && !options.control_given) {
+    spdlog::warn("no control socket: {}", to_string(server.error()));
+    return Server{};
+  }
+  return server;
+}
+
+void announce(const launch::Plan& plan, const process::Master& master) {
+  const steering::Steering& steering = master.steering();
+  if (!steering.fallback_reason().empty())
+    spdlog::warn("steering falls back to {}: {}", to_string(steering.backend()),
+                 steering.fallback_reason());
+  spdlog::info("{} workers, steering {} by {}, at most {} connections", master.workers(),
+               to_string(steering.table().policy()), to_string(steering.backend()),
+               plan.max_connections);
+  for (const SocketAddress& address : master.listeners().addresses())
+    spdlog::info("listening on {}", address.to_string());
+}
+
+int serve(const cli::Options& options) {
+  log::init(options.log_level, options.log_format);
+  for (const std::string& warning : options.warnings) spdlog::warn("{}", warning);
+  auto plan = launch::make_plan(options);
+  if (!plan) return fail(plan.error());
+
+  asio::io_context io{1};
+  auto worker_main = [&plan](process::WorkerSeat seat) {
+    const auto handler = make_handler(plan->app);
+    return server::run_worker(plan->worker, std::move(seat), *handler);
+  };
+  auto master = process::Master::create(io, plan->master, worker_main);
+  if (!master) return fail(master.error());
+  const auto control = open_control(io, options, **master);
+  if (!control) return fail(control.error());
+  (*master)->on_ready([&] { announce(*plan, **master); });
+  return (*master)->run();
+}
+
+int check(const cli::Options& options) {
+  log::init(spdlog::level::warn, options.log_format);
+  const auto report = launch::check(options);
+  if (!report) return fail(report.error());
+  fmt::print("{}", *report);
+  return EXIT_SUCCESS;
+}
+
+int start(int argc, const char* const* argv) {
+  const cli::ParseOutcome outcome = cli::parse(argc, argv);
+  if (const auto* printed = std::get_if<cli::Printed>(&outcome)) {
+    fmt::print("{}", printed->text);
+    return EXIT_SUCCESS;
+  }
+  if (const auto* refused = std::get_if<cli::Refused>(&outcome)) {
+    fmt::print(stderr, "{}\n", refused->line);
+    return cli::kUsageError;
+  }
+  const auto& options = std::get<cli::Options>(outcome);
+  return options.check ? check(options) : serve(options);
+}
+
+}  // namespace
+}  // namespace weir
+
+int main(int argc, char** argv) {
+  return weir::start(argc, argv);
+}

@@ -1,0 +1,334 @@
+#include "weir/process/master.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/read_until.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "child.h"
+#include "weir/base/log.h"
+#include "weir/base/units.h"
+
+namespace weir::process {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+constexpr Duration kTick = std::chrono::milliseconds{100};
+constexpr Duration kBusyWindow = std::chrono::seconds{1};
+/// A worker ends its sessions within twice the close timeout; then it is stuck.
+constexpr Duration kStopPatience = std::chrono::seconds{15};
+constexpr std::size_t kWordBytesMax = 4'096;
+
+std::string describe(const siginfo_t& exit) {
+  if (exit.si_code == CLD_EXITED) return fmt::format("exit status {}", exit.si_status);
+  return fmt::format("signal {} ({})", exit.si_status, ::strsignal(exit.si_status));
+}
+
+}  // namespace
+
+std::string_view to_string(WorkerState state) noexcept {
+  switch (state) {
+    case WorkerState::starting: return "starting";
+    case WorkerState::serving: return "serving";
+    case WorkerState::waiting: return "down";
+    case WorkerState::stopping: return "draining";
+    case WorkerState::gone: return "down";
+  }
+  return "down";
+}
+
+/// What the master holds for one slot. Handlers of an earlier life of the slot find that `life`
+/// has moved on, and do nothing.
+struct Master::Worker {
+  explicit Worker(asio::io_context& io) : pidfd{io}, link{io}, pause{io} {}
+
+  WorkerState state = WorkerState::gone;
+  pid_t pid = 0;
+  std::optional<int> cpu;
+  std::uint64_t life = 0;
+  asio::posix::stream_descriptor pidfd;
+  asio::posix::stream_descriptor link;
+  asio::steady_timer pause;
+  std::string word;
+  std::uint64_t busy_ns_sampled = 0;
+  double busy = 0;
+};
+
+Result<std::unique_ptr<Master>> Master::create(asio::io_context& io, MasterOptions options,
+                                               WorkerMain worker_main) {
+  auto listeners = Listeners::open(options.listen, options.workers, options.backlog);
+  if (!listeners) return listeners.error();
+  options.steering.addresses = listeners->addresses().size();
+  auto steering = steering::Steering::create(options.steering);
+  if (!steering) return steering.error();
+  for (std::size_t i = 0; i < listeners->addresses().size(); ++i)
+    if (auto attached = steering->attach(i, listeners->of_address(i)); !attached)
+      return attached.error();
+  if (auto reduced = reduce_master(options.identity); !reduced) return reduced.error();
+  return std::unique_ptr<Master>{new Master{io, std::move(options), std::move(worker_main),
+                                            std::move(*listeners), std::move(*steering)}};
+}
+
+Master::Master(asio::io_context& io, MasterOptions options, WorkerMain worker_main,
+               Listeners listeners, steering::Steering steering)
+    : io_{io},
+      options_{std::move(options)},
+      worker_main_{std::move(worker_main)},
+      listeners_{std::move(listeners)},
+      steering_{std::move(steering)},
+      supervisor_{options_.workers},
+      signals_{io, SIGTERM, SIGINT},
+      tick_{io},
+      stop_deadline_{io} {
+  for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
+    workers_.push_back(std::make_unique<Worker>(io));
+    if (!options_.cpus.empty()) workers_.back()->cpu = options_.cpus[slot];
+  }
+}
+
+Master::~Master() {
+  kill_all();
+}
+
+int Master::run() {
+  await_signal();
+  sampled_at_ = monotonic_now();
+  tick();
+  for (std::uint32_t slot = 0; slot < options_.workers; ++slot) start(slot);
+  io_.run();
+  return exit_status_;
+}
+
+// --- starting ---------------------------------------------------------------------------------
+
+void Master::start(std::uint32_t slot) {
+  Worker& worker = *workers_[slot];
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) {
+    spdlog::error("slot {}: no pipe for its worker: {}", slot, std::strerror(errno));
+    return restart_after(slot, supervisor_.after_exit(slot, monotonic_now()));
+  }
+  UniqueFd ours{ends[0]};
+  UniqueFd theirs{ends[1]};
+
+  pid_t pid = -1;
+  {
+    const SignalsBlocked blocked;
+    pid = ::fork();
+    if (pid == 0) become_worker_process(slot, std::move(theirs));
+  }
+  if (pid < 0) {
+    spdlog::error("slot {}: fork failed: {}", slot, std::strerror(errno));
+    return restart_after(slot, supervisor_.after_exit(slot, monotonic_now()));
+  }
+  UniqueFd pidfd{::pidfd_open(pid, 0)};
+  if (!pidfd) {  // out of descriptors: a worker whose exit goes unseen is worse than none
+    spdlog::error("slot {}: no pidfd for its worker: {}", slot, std::strerror(errno));
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    return restart_after(slot, supervisor_.after_exit(slot, monotonic_now()));
+  }
+  ++worker.life;
+  worker.pid = pid;
+  worker.state = WorkerState::starting;
+  worker.word.clear();
+  worker.link.assign(ours.release());
+  worker.pidfd.assign(pidfd.release());
+  supervisor_.started(slot, monotonic_now());
+  await_word(slot);
+  await_exit(slot);
+}
+
+void Master::become_worker_process(std::uint32_t slot, UniqueFd link) {
+  WorkerSeat seat{.slot = slot,
+                  .listeners = listeners_.of_slot(slot),
+                  .table = &steering_.table(),
+                  .counting = steering_.counting(),
+                  .link = WorkerLink{UniqueFd{}}};
+  std::vector<int> kept = seat.listeners;
+  kept.push_back(link.get());
+  close_all_but(kept);
+  take_over_signals();
+  log::set_role(fmt::format("slot {}", slot));
+  ::prctl(PR_SET_NAME, fmt::format("weir-{}", slot).c_str(), 0, 0, 0);
+  seat.link = WorkerLink{std::move(link)};
+
+  int status = EXIT_FAILURE;
+  if (const auto& cpu = workers_[slot]->cpu; cpu && !pin_to(*cpu))
+    spdlog::warn("cannot be pinned to CPU {}; runs wherever the kernel puts it", *cpu);
+  if (const auto become = become_worker(options_.identity); !become) {
+    seat.link.failed(become.error());
+  } else {
+    status = worker_main_(std::move(seat));
+  }
+  ::_exit(status);  // no destructor of the master's may run here
+}
+
+void Master::await_word(std::uint32_t slot) {
+  Worker& worker = *workers_[slot];
+  asio::async_read_until(worker.link, asio::dynamic_buffer(worker.word, kWordBytesMax), '\n',
+                         [this, slot, life = worker.life](error_code error, std::size_t bytes) {
+                           Worker& w = *workers_[slot];
+                           if (w.life != life || error == asio::error::operation_aborted) return;
+                           w.link.close();
+                           if (error) return;  // died before it said anything: on_exit() follows
+                           on_word(slot, std::string_view{w.word}.substr(0, bytes - 1));
+                         });
+}
+
+void Master::on_word(std::uint32_t slot, std::string_view line) {
+  Worker& worker = *workers_[slot];
+  if (!line.empty()) {
+    spdlog::error("slot {}: worker {} cannot serve: {}", slot, worker.pid, line);
+    if (!ready_once_) {  // nothing ever worked: the cause is in this host or this configuration
+      exit_status_ = EXIT_FAILURE;
+      stop("a worker could not start");
+    }
+    return;
+  }
+  if (stopping_) return;
+  worker.state = WorkerState::serving;
+  steering_.table().mark_serving(slot);
+  spdlog::info("slot {}: worker {} serves", slot, worker.pid);
+  if (ready_once_) return;
+  ready_once_ =
+      std::ranges::all_of(workers_, [](const auto& w) { return w->state == WorkerState::serving; });
+  if (ready_once_ && on_ready_) on_ready_();
+}
+
+// --- exits ------------------------------------------------------------------------------------
+
+void Master::await_exit(std::uint32_t slot) {
+  Worker& worker = *workers_[slot];
+  worker.pidfd.async_wait(asio::posix::descriptor_base::wait_read,
+                          [this, slot, life = worker.life](error_code error) {
+                            if (!error && workers_[slot]->life == life) on_exit(slot);
+                          });
+}
+
+void Master::on_exit(std::uint32_t slot) {
+  Worker& worker = *workers_[slot];
+  siginfo_t exit{};
+  const int waited = ::waitid(P_PID, static_cast<id_t>(worker.pid), &exit, WEXITED | WNOHANG);
+  if (waited != 0 || exit.si_pid == 0) return await_exit(slot);
+
+  // Down first, so that nothing more is steered to it; then the load that its sessions were.
+  steering_.table().mark_down(slot);
+  steering_.table().restart_slot(slot, listeners_.queued(slot));
+  const pid_t pid = std::exchange(worker.pid, 0);
+  ++worker.life;
+  worker.pidfd.close();
+  worker.link.close();
+  worker.busy = 0;
+  if (stopping_) {
+    worker.state = WorkerState::gone;
+    if (exit.si_code != CLD_EXITED || exit.si_status != 0)
+      spdlog::warn("slot {}: worker {} ended with {}", slot, pid, describe(exit));
+    return finish_if_empty();
+  }
+  const Duration pause = supervisor_.after_exit(slot, monotonic_now());
+  spdlog::error("slot {}: worker {} ended with {}; its successor starts {}", slot, pid,
+                describe(exit),
+                pause.count() == 0 ? "now" : fmt::format("in {}", format_duration(pause)));
+  restart_after(slot, pause);
+}
+
+void Master::restart_after(std::uint32_t slot, Duration pause) {
+  Worker& worker = *workers_[slot];
+  worker.state = WorkerState::waiting;
+  worker.pause.expires_after(pause);
+  worker.pause.async_wait([this, slot](error_code error) {
+    if (!error && !stopping_) start(slot);
+  });
+}
+
+// --- stopping ---------------------------------------------------------------------------------
+
+void Master::await_signal() {
+  signals_.async_wait([this](error_code error, int number) {
+    if (error) return;
+    if (stopping_) {
+      spdlog::warn("{} again: ending at once", ::strsignal(number));
+      kill_all();
+    } else {
+      stop(::strsignal(number));
+    }
+    await_signal();
+  });
+}
+
+void Master::stop(std::string_view why) {
+  if (std::exchange(stopping_, true)) return;
+  spdlog::info("stopping: {}", why);
+  for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
+    Worker& worker = *workers_[slot];
+    steering_.table().mark_down(slot);
+    worker.pause.cancel();
+    worker.state = worker.pid == 0 ? WorkerState::gone : WorkerState::stopping;
+    if (worker.pid != 0) ::kill(worker.pid, SIGTERM);
+  }
+  stop_deadline_.expires_after(kStopPatience);
+  stop_deadline_.async_wait([this](error_code error) {
+    if (error) return;
+    spdlog::error("workers did not end in {}; killing them", format_duration(kStopPatience));
+    kill_all();
+  });
+  finish_if_empty();
+}
+
+void Master::kill_all() noexcept {
+  for (const auto& worker : workers_)
+    if (worker->pid != 0) ::kill(worker->pid, SIGKILL);
+}
+
+void Master::finish_if_empty() {
+  if (!stopping_) return;
+  if (std::ranges::any_of(workers_, [](const auto& w) { return w->pid != 0; })) return;
+  spdlog::info("stopped");
+  io_.stop();
+}
+
+// --- looking after ----------------------------------------------------------------------------
+
+void Master::tick() {
+  const Instant now = monotonic_now();
+  steering_.reconcile(now);
+  if (now - sampled_at_ >= kBusyWindow) sample_busy(now);
+  tick_.expires_after(kTick);
+  tick_.async_wait([this](error_code error) {
+    if (!error) tick();
+  });
+}
+
+void Master::sample_busy(Instant now) {
+  const auto window = static_cast<double>((now - sampled_at_).count());
+  sampled_at_ = now;
+  for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
+    Worker& worker = *workers_[slot];
+    const std::uint64_t busy_ns = steering_.table().snapshot(slot).row.busy_ns;
+    const auto spent = static_cast<double>(busy_ns - worker.busy_ns_sampled);
+    worker.busy = std::clamp(spent / window, 0.0, 1.0);
+    worker.busy_ns_sampled = busy_ns;
+  }
+}
+
+WorkerView Master::view(std::uint32_t slot) const {
+  const Worker& worker = *workers_[slot];
+  return {.state = worker.state,
+          .pid = worker.pid,
+          .cpu = worker.cpu,
+          .busy = worker.busy,
+          .queued = listeners_.queued(slot)};
+}
+
+}  // namespace weir::process

@@ -1,0 +1,224 @@
+#include "weir/server/worker.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <utility>
+
+#include "weir/base/log.h"
+
+namespace weir::server {
+namespace {
+
+using io::Op;
+using io::Tag;
+using steering::add_own;
+
+/// How long a worker that ran out of descriptors or memory leaves its queue alone, unless one of
+/// its sessions ends before: trying again at once would spin.
+constexpr Duration kAcceptPause = std::chrono::milliseconds{100};
+/// Between two log lines about such a limit.
+constexpr Duration kLimitLogPause = std::chrono::seconds{10};
+
+Result<UniqueFd> terminate_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  UniqueFd fd{::signalfd(-1, &set, SFD_CLOEXEC)};  // blocking: the ring waits for it
+  if (!fd) return os_error("signalfd", errno);
+  return fd;
+}
+
+/// Closes with a reset, as the kernel program refuses when it may.
+void reset(UniqueFd fd) noexcept {
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+void store_own(__u64& word, std::uint64_t value) noexcept {
+  steering::Word{word}.store(value, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Worker>> Worker::create(const WorkerOptions& options,
+                                               process::WorkerSeat& seat,
+                                               session::Handler& handler) {
+  auto ring = io::Ring::create();
+  if (!ring) return ring.error();
+  auto buffers = io::BufferRing::create(*ring);
+  if (!buffers) return buffers.error();
+  if (auto enabled = ring->enable(); !enabled) return enabled.error();
+  auto signals = terminate_signals();
+  if (!signals) return signals.error();
+  return std::unique_ptr<Worker>{new Worker{options, seat, handler, std::move(*ring),
+                                            std::move(*buffers), std::move(*signals)}};
+}
+
+Worker::Worker(const WorkerOptions& options, process::WorkerSeat& seat, session::Handler& handler,
+               io::Ring ring, io::BufferRing buffers, UniqueFd signals)
+    : options_{options},
+      slot_{seat.table->raw(), seat.slot, seat.counting},
+      listeners_{seat.listeners},
+      ring_{std::move(ring)},
+      buffers_{std::move(buffers)},
+      signals_{std::move(signals)},
+      sessions_{ring_, buffers_, handler, options_.sessions, monotonic_now()},
+      earlier_{.messages_in = slot_.row().messages_in,
+               .messages_out = slot_.row().messages_out,
+               .bytes_in = slot_.row().bytes_in,
+               .bytes_out = slot_.row().bytes_out},
+      earlier_enters_{slot_.row().enters},
+      now_{monotonic_now()} {
+  for (std::uint32_t i = 0; i < listeners_.size(); ++i) arm_accept(i);
+  arm_signal();
+  slot_.woke(now_);
+}
+
+int Worker::run() {
+  while (!stop_now_ && (!stopping_ || sessions_.count() > 0)) {
+    sessions_.flush(now_);
+    const Instant sleeps = monotonic_now();
+    if (auto waited = ring_.submit_and_wait(sleep_limit(sleeps)); !waited) {
+      spdlog::critical("{}", to_string(waited.error()));
+      return EXIT_FAILURE;
+    }
+    const Instant woke = std::exchange(now_, monotonic_now());
+    slot_.woke(now_);
+    const unsigned completions = ring_.reap([this](const io::Completion& c) { dispatch(c); });
+    sessions_.run_deadlines(now_);
+    resume_accepts();
+    report_ends();
+    report_turn(woke, sleeps, completions);
+  }
+  return EXIT_SUCCESS;
+}
+
+void Worker::dispatch(const io::Completion& completion) {
+  switch (completion.tag.operation()) {
+    case Op::receive: return sessions_.on_receive(completion, now_);
+    case Op::send: return sessions_.on_send(completion, now_);
+    case Op::accept: return on_accept(completion);
+    case Op::signal: return on_signal(completion.result);
+    case Op::ignored:
+      return;  // the failure of an operation that nobody waits for: a cancel that
+               // found nothing, a shutdown of a socket that the peer reset
+    case Op::cancel:
+    case Op::shutdown:
+    case Op::close: break;
+  }
+  spdlog::error("completion of an unknown operation {}", completion.tag.user_data());
+}
+
+// --- accepting --------------------------------------------------------------------------------
+
+void Worker::arm_accept(std::uint32_t listener) {
+  ring_.accept_multishot(listeners_[listener], Tag::of(Op::accept, listener));
+}
+
+void Worker::on_accept(const io::Completion& completion) {
+  const auto listener = static_cast<std::uint32_t>(completion.tag.slot);
+  if (completion.result >= 0) {
+    UniqueFd fd{completion.result};
+    if (!slot_.accepted()) {
+      reset(std::move(fd));
+    } else if (stopping_) {  // accepted before the cancel took hold
+      slot_.ended();
+    } else {
+      sessions_.adopt(std::move(fd), now_);
+    }
+  }
+  if (completion.more() || stopping_) return;
+  switch (-completion.result) {
+    case EMFILE:   // this process has no descriptor left
+    case ENFILE:   // nor has the host
+    case ENOBUFS:  // no memory for a socket
+    case ENOMEM: accepts_paused_.push_back(listener); return accept_failed(-completion.result);
+    default:  // ECONNABORTED and the like concern one connection; or the multishot merely ended
+      arm_accept(listener);
+  }
+}
+
+void Worker::accept_failed(int error) {
+  resume_accepts_at_ = now_ + kAcceptPause;
+  if (limit_logged_at_ && now_ - *limit_logged_at_ < kLimitLogPause) return;
+  limit_logged_at_ = now_;
+  spdlog::warn("cannot accept, {} sessions open: {}; tries again as they end", sessions_.count(),
+               std::strerror(error));
+}
+
+void Worker::resume_accepts() {
+  if (!resume_accepts_at_ || stopping_) return;
+  const bool ended = sessions_.traffic().ended != ends_reported_;
+  if (!ended && now_ < *resume_accepts_at_) return;
+  resume_accepts_at_.reset();
+  for (const std::uint32_t listener : std::exchange(accepts_paused_, {})) arm_accept(listener);
+}
+
+// --- stopping ---------------------------------------------------------------------------------
+
+void Worker::arm_signal() {
+  ring_.read(signals_.get(), std::as_writable_bytes(std::span{&signal_, 1}), Tag::of(Op::signal));
+}
+
+void Worker::on_signal(int result) {
+  if (result == static_cast<int>(sizeof signal_)) {
+    if (stopping_) {
+      stop_now_ = true;
+      return;
+    }
+    stop();
+  }
+  arm_signal();
+}
+
+void Worker::stop() {
+  stopping_ = true;
+  for (std::uint32_t i = 0; i < listeners_.size(); ++i) ring_.cancel(Tag::of(Op::accept, i));
+  spdlog::debug("stopping: closing {} sessions", sessions_.count());
+  sessions_.close_all(wire::CloseCode::going_away, "server is shutting down", now_);
+}
+
+// --- reporting --------------------------------------------------------------------------------
+
+void Worker::report_ends() {
+  for (; ends_reported_ < sessions_.traffic().ended; ++ends_reported_) slot_.ended();
+}
+
+void Worker::report_turn(Instant woke, Instant sleeps, unsigned completions) {
+  weir_row& row = slot_.row();
+  const session::Traffic& traffic = sessions_.traffic();
+  add_own(row.busy_ns, static_cast<std::uint64_t>((sleeps - woke).count()));
+  add_own(row.loops, 1);
+  store_own(row.pending, completions);
+  store_own(row.enters, earlier_enters_ + ring_.enters());
+  store_own(row.messages_in, earlier_.messages_in + traffic.messages_in);
+  store_own(row.messages_out, earlier_.messages_out + traffic.messages_out);
+  store_own(row.bytes_in, earlier_.bytes_in + traffic.bytes_in);
+  store_own(row.bytes_out, earlier_.bytes_out + traffic.bytes_out);
+}
+
+std::optional<Duration> Worker::sleep_limit(Instant now) const {
+  std::optional<Duration> limit;
+  const auto at_most = [&](Duration d) { limit = limit ? std::min(*limit, d) : d; };
+  if (options_.hang_threshold.count() > 0) at_most(options_.hang_threshold / 3);
+  if (const auto deadline = sessions_.next_deadline()) at_most(*deadline - now);
+  if (resume_accepts_at_) at_most(*resume_accepts_at_ - now);
+  return limit;
+}
+
+int run_worker(const WorkerOptions& options, process::WorkerSeat seat, session::Handler& handler) {
+  auto worker = Worker::create(options, seat, handler);
+  if (!worker) {
+    seat.link.failed(worker.error());
+    return EXIT_FAILURE;
+  }
+  seat.link.ready();
+  return (*worker)->run();
+}
+
+}  // namespace weir::server

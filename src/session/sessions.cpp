@@ -1,0 +1,167 @@
+// The life of a session: adoption, states, deadlines, release.
+#include "weir/session/sessions.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+
+namespace weir::session {
+
+using wire::CloseCode;
+
+Sessions::Sessions(io::Ring& ring, io::BufferRing& buffers, Handler& handler,
+                   const SessionRules& rules, Instant now)
+    : ring_{ring}, buffers_{buffers}, handler_{handler}, rules_{rules}, timers_{now}, now_{now} {}
+
+Sessions::~Sessions() {
+  for (const auto& chunk : slab_) {
+    for (Session& session : *chunk) {
+      if (session.state != State::free) ::close(session.fd);
+      blocks_.give_back(session.sending);
+      blocks_.give_back(session.queued);
+      blocks_.give_back(session.gathered);
+    }
+  }
+}
+
+Session& Sessions::of(io::Tag tag) noexcept {
+  Session& session = at(static_cast<std::uint32_t>(tag.slot));
+  assert(session.state != State::free);
+  assert((session.generation & 0xff'ffffU) == tag.generation);
+  return session;
+}
+
+Session& Sessions::take_place() {
+  if (free_places_.empty()) {
+    const auto first = static_cast<std::uint32_t>(slab_.size() * kSlabChunk);
+    slab_.push_back(std::make_unique<std::array<Session, kSlabChunk>>());
+    for (std::uint32_t i = kSlabChunk; i-- > 0;) {  // lowest on top
+      (*slab_.back())[i].slot = first + i;
+      free_places_.push_back(first + i);
+    }
+  }
+  const std::uint32_t slot = free_places_.back();
+  free_places_.pop_back();
+  return at(slot);
+}
+
+void Sessions::adopt(UniqueFd fd, Instant now) {
+  Session& session = take_place();
+  const std::uint32_t slot = session.slot;
+  const std::uint32_t generation = session.generation + 1;
+  session = Session{};
+  session.slot = slot;
+  session.generation = generation;
+  session.fd = fd.release();
+  session.heard_at = now;
+  session.pinged_at = now;
+  ++count_;
+  enter(session, State::handshaking, now);
+  keep_receiving(session);
+}
+
+void Sessions::enter(Session& session, State state, Instant now) {
+  session.state = state;
+  session.since = now;
+  timers_.arm(session.slot, deadline(session));
+}
+
+Instant Sessions::deadline(const Session& session) const noexcept {
+  switch (session.state) {
+    case State::handshaking: return session.since + rules_.handshake_timeout;
+    case State::open: {
+      Instant next = Instant::max();
+      if (rules_.idle_timeout.count() > 0)
+        next = std::min(next, session.heard_at + rules_.idle_timeout);
+      if (rules_.ping_interval.count() > 0)
+        next = std::min(next, std::max(session.heard_at, session.pinged_at) + rules_.ping_interval);
+      return next;
+    }
+    case State::closing:
+    case State::lingering: return session.since + rules_.close_timeout;
+    case State::releasing:
+    case State::free: break;
+  }
+  return Instant::max();
+}
+
+void Sessions::run_deadlines(Instant now) {
+  now_ = now;
+  timers_.run_until(now, [&](std::uint32_t slot) { expire(at(slot), now); });
+}
+
+void Sessions::expire(Session& session, Instant now) {
+  if (session.state == State::free || session.state == State::releasing) return;
+  if (now < deadline(session)) {  // heard from since, or over a round of the wheel away
+    timers_.arm(session.slot, deadline(session));
+    return;
+  }
+  if (session.state != State::open) return release(session, CloseCode::abnormal);
+  if (rules_.idle_timeout.count() > 0 && now >= session.heard_at + rules_.idle_timeout)
+    return begin_close(session, CloseCode::going_away, "idle timeout", now);
+  send_frame(session, wire::Opcode::ping, {});
+  session.pinged_at = now;
+  timers_.arm(session.slot, deadline(session));
+}
+
+void Sessions::begin_close(Session& session, CloseCode code, std::string_view reason, Instant now) {
+  if (session.state != State::open) return;
+  send_close(session, code, reason);
+  enter(session, State::closing, now);
+  tell_closed(session, code);
+}
+
+void Sessions::linger(Session& session, CloseCode code, Instant now) {
+  enter(session, State::lingering, now);
+  tell_closed(session, code);
+  blocks_.give_back(session.gathered);
+  session.upgrade.reset();
+  session.receive_paused = false;  // what comes now is dropped, and its end is what we wait for
+  list_for_flush(session);
+}
+
+void Sessions::release(Session& session, CloseCode code) {
+  if (session.state == State::releasing) return;
+  session.state = State::releasing;
+  tell_closed(session, code);
+  timers_.disarm(session.slot);
+  if (session.receive_armed || session.send_in_flight) {
+    ring_.cancel_all(session.fd);  // free_if_done() follows each completion
+  } else {
+    free_if_done(session);
+  }
+}
+
+void Sessions::tell_closed(Session& session, CloseCode code) {
+  if (!session.opened) return;
+  session.opened = false;
+  Peer peer{*this, session};
+  handler_.on_close(peer, code);
+}
+
+void Sessions::free_if_done(Session& session) {
+  if (session.state != State::releasing || session.receive_armed || session.send_in_flight) return;
+  ring_.close(session.fd);
+  session.fd = -1;
+  blocks_.give_back(session.sending);
+  blocks_.give_back(session.queued);
+  blocks_.give_back(session.gathered);
+  session.upgrade.reset();
+  session.state = State::free;
+  free_places_.push_back(session.slot);
+  --count_;
+  ++traffic_.ended;
+}
+
+void Sessions::close_all(CloseCode code, std::string_view reason, Instant now) {
+  now_ = now;
+  for (const auto& chunk : slab_) {
+    for (Session& session : *chunk) {
+      if (session.state == State::open) begin_close(session, code, reason, now);
+      if (session.state == State::handshaking) release(session, CloseCode::abnormal);
+    }
+  }
+}
+
+}  // namespace weir::session

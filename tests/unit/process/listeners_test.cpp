@@ -1,0 +1,87 @@
+#include "weir/process/listeners.h"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+namespace weir::process {
+namespace {
+
+std::vector<SocketAddress> loopback() {
+  return {*SocketAddress::parse("127.0.0.1:0")};
+}
+
+int option(int fd, int level, int name) {
+  int value = -1;
+  socklen_t size = sizeof value;
+  EXPECT_EQ(::getsockopt(fd, level, name, &value, &size), 0);
+  return value;
+}
+
+UniqueFd connect_to(const SocketAddress& address) {
+  UniqueFd fd{::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  EXPECT_EQ(::connect(fd.get(), address.data(), address.size()), 0);
+  return fd;
+}
+
+TEST(Listeners, AllSlotsShareThePortThatTheKernelPicked) {
+  const auto listeners = Listeners::open(loopback(), 3, 16);
+  ASSERT_TRUE(listeners) << to_string(listeners.error());
+  const std::uint16_t port = listeners->addresses()[0].port();
+  EXPECT_NE(port, 0);
+  const auto fds = listeners->of_address(0);
+  ASSERT_EQ(fds.size(), 3U);
+  for (const int fd : fds) {
+    EXPECT_EQ(SocketAddress::local_of(fd)->port(), port);
+    EXPECT_EQ(option(fd, SOL_SOCKET, SO_REUSEPORT), 1);
+    EXPECT_EQ(option(fd, SOL_SOCKET, SO_ACCEPTCONN), 1);
+  }
+}
+
+TEST(Listeners, AcceptedSocketsDoNotWaitForAcknowledgements) {
+  const auto listeners = Listeners::open(loopback(), 1, 16);
+  ASSERT_TRUE(listeners);
+  const UniqueFd client = connect_to(listeners->addresses()[0]);
+  const UniqueFd accepted{::accept(listeners->of_slot(0)[0], nullptr, nullptr)};
+  EXPECT_EQ(option(accepted.get(), IPPROTO_TCP, TCP_NODELAY), 1);
+}
+
+TEST(Listeners, ATakenPortIsRefusedThoughItCouldBeShared) {
+  const auto first = Listeners::open(loopback(), 2, 16);
+  ASSERT_TRUE(first);
+  const auto second = Listeners::open(first->addresses(), 2, 16);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().what,
+            "cannot listen on " + first->addresses()[0].to_string() + ": the port is in use");
+  EXPECT_NE(second.error().remedy.find("--listen"), std::string::npos);
+  EXPECT_FALSE(probe_address(first->addresses()[0]));
+}
+
+TEST(Listeners, AForeignAddressIsRefusedWithAReason) {
+  const auto listeners = Listeners::open({*SocketAddress::parse("192.0.2.1:9000")}, 1, 16);
+  ASSERT_FALSE(listeners);
+  EXPECT_NE(listeners.error().what.find("not an address of this host"), std::string::npos);
+}
+
+TEST(Listeners, QueuedCountsWhatIsNotAcceptedOverAllAddresses) {
+  auto addresses = loopback();
+  addresses.push_back(*SocketAddress::parse("127.0.0.2:0"));
+  const auto listeners = Listeners::open(addresses, 1, 16);
+  ASSERT_TRUE(listeners);
+  EXPECT_EQ(listeners->queued(0), 0U);
+  const UniqueFd a = connect_to(listeners->addresses()[0]);
+  const UniqueFd b = connect_to(listeners->addresses()[1]);
+  const UniqueFd c = connect_to(listeners->addresses()[1]);
+  EXPECT_EQ(listeners->queued(0), 3U);
+  const UniqueFd accepted{::accept(listeners->of_slot(0)[1], nullptr, nullptr)};
+  EXPECT_EQ(listeners->queued(0), 2U);
+}
+
+TEST(Listeners, IPv6DoesNotTakeIPv4In) {
+  const auto listeners = Listeners::open({*SocketAddress::parse("[::1]:0")}, 1, 16);
+  if (!listeners) GTEST_SKIP() << to_string(listeners.error());
+  EXPECT_EQ(option(listeners->of_slot(0)[0], IPPROTO_IPV6, IPV6_V6ONLY), 1);
+}
+
+}  // namespace
+}  // namespace weir::process
