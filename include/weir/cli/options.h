@@ -13,7 +13,9 @@
 #include "weir/base/log.h"
 #include "weir/base/socket_address.h"
 #include "weir/base/units.h"
+#include "weir/cli/flag_table.h"
 #include "weir/cli/outcome.h"
+#include "weir/cli/version.h"
 #include "weir/steering/policy.h"
 
 namespace weir::cli {
@@ -91,11 +93,11 @@ using ParseOutcome = Outcome<Options>;
 [[nodiscard]] ParseOutcome parse(int argc, const char* const* argv, const Host& host) noexcept;
 [[nodiscard]] ParseOutcome parse(int argc, const char* const* argv) noexcept;
 
+/// The flag table, for the help and the manual page.
+[[nodiscard]] Manual weir_manual();
+
 /// The workers to start: as asked for, else one for each CPU up to kWorkersMax.
 [[nodiscard]] unsigned worker_count(const Options& options, const Host& host) noexcept;
 [[nodiscard]] unsigned worker_count(const Options& options);
-
-/// "0.1.0".
-[[nodiscard]] std::string_view version() noexcept;
 
 }  // namespace weir::cli

@@ -1,0 +1,97 @@
+#include "cross_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+
+#include "weir/base/units.h"
+
+namespace weir::cli {
+namespace {
+
+using Refusal = std::optional<Refused>;
+using std::chrono::nanoseconds;
+
+/// Port 0 may stand any number of times: each is another port.
+Refusal check_listen(const Options& options) {
+  for (auto a = options.listen.begin(); a != options.listen.end(); ++a)
+    for (auto b = options.listen.begin(); b != a; ++b)
+      if (a->port() != 0 && a->to_string() == b->to_string())
+        return Refused{fmt::format(
+            "weir: --listen: {} is given twice: expected different addresses", a->to_string())};
+  return std::nullopt;
+}
+
+std::string list_of(const std::vector<int>& cpus) {
+  std::string out;
+  for (auto first = cpus.begin(); first != cpus.end();) {
+    auto last = first;
+    while (std::next(last) != cpus.end() && *std::next(last) == *last + 1) ++last;
+    out += fmt::format("{}{}", out.empty() ? "" : ",", *first);
+    if (last != first) out += fmt::format("-{}", *last);
+    first = std::next(last);
+  }
+  return out;
+}
+
+Refusal check_pin(const Options& options, const Host& host, unsigned workers) {
+  if (options.pin != Pin::list) return std::nullopt;
+  for (const int cpu : options.pin_cpus)
+    if (!std::binary_search(host.cpus.begin(), host.cpus.end(), cpu))
+      return Refused{fmt::format("weir: --pin: weir may not run on CPU {}: expected some of {}",
+                                 cpu, list_of(host.cpus))};
+  if (options.pin_cpus.size() < workers)
+    return Refused{
+        fmt::format("weir: --pin: too few CPUs, {} for {} workers: expected one for "
+                    "each worker, the same one again if need be",
+                    options.pin_cpus.size(), workers)};
+  return std::nullopt;
+}
+
+/// Heeded by the counting policies and by the weighted sequence; see the table of policies in
+/// weir(8). The others may be switched to one of these later, so it is no mistake for certain.
+bool heeds_weights(steering::Policy policy) {
+  switch (policy) {
+    case steering::Policy::least_connections:
+    case steering::Policy::two_choices:
+    case steering::Policy::weighted_round_robin: return true;
+    default: return false;
+  }
+}
+
+Refusal check_weights(Options& options, unsigned workers) {
+  if (options.weights.empty()) return std::nullopt;
+  if (options.weights.size() != workers)
+    return Refused{
+        fmt::format("weir: --weights: {} for {}: expected one weight for each worker",
+                    options.weights.size() == 1 ? std::string{"1 weight"}
+                                                : fmt::format("{} weights", options.weights.size()),
+                    workers == 1 ? std::string{"1 worker"} : fmt::format("{} workers", workers))};
+  if (!heeds_weights(options.steer))
+    options.warnings.push_back(fmt::format("--weights change nothing under --steer {}",
+                                           steering::to_string(options.steer)));
+  return std::nullopt;
+}
+
+Refusal check_timeouts(const Options& options) {
+  const nanoseconds ping = options.ping_interval;
+  const nanoseconds idle = options.idle_timeout;
+  if (ping == nanoseconds{0} || idle == nanoseconds{0} || ping < idle) return std::nullopt;
+  return Refused{
+      fmt::format("weir: --ping-interval: {} is not accepted with --idle-timeout {}: "
+                  "expected less than that, or 0",
+                  format_duration(ping), format_duration(idle))};
+}
+
+}  // namespace
+
+std::optional<Refused> cross_check(Options& options, const Host& host) {
+  const unsigned workers = worker_count(options, host);
+  if (auto refused = check_listen(options)) return refused;
+  if (auto refused = check_pin(options, host, workers)) return refused;
+  if (auto refused = check_weights(options, workers)) return refused;
+  return check_timeouts(options);
+}
+
+}  // namespace weir::cli

@@ -1,0 +1,120 @@
+// weirctl's flag table and its command line.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
+
+#include "command_line.h"
+#include "flag_set.h"
+#include "setters.h"
+#include "weir/cli/ctl_options.h"
+#include "weir/cli/version.h"
+
+namespace weir::cli {
+namespace {
+
+constexpr std::string_view kProgram = "weirctl";
+
+struct CommandRow {
+  std::string_view name;
+  std::string_view help;
+};
+
+constexpr std::array kCommands{
+    CommandRow{"status", "what each worker does and carries"},
+};
+
+/// "2", or with a unit as any other time.
+bool set_watch(CtlOptions& options, std::string_view text) {
+  const auto seconds = parse_number(text, 1U, 3600U);
+  const auto time = seconds ? std::chrono::seconds{*seconds} : parse_duration(text);
+  if (!time || *time < std::chrono::milliseconds{100} || *time > std::chrono::hours{1})
+    return false;
+  options.watch = *time;
+  return true;
+}
+
+std::vector<Row<CtlOptions>> rows() {
+  return {
+      {{.name = "json",
+        .group = "Of the command status",
+        .help = "print the status as one JSON object on one line"},
+       set_switch<&CtlOptions::json>},
+      {{.name = "watch",
+        .value = "SECONDS",
+        .group = "Of the command status",
+        .standard = "once",
+        .accepts = "a number of seconds from 1 to 3600, or a time such as 500ms",
+        .help = "again and again, this far apart, until interrupted"},
+       set_watch},
+      {{.name = "control",
+        .value = "PATH",
+        .group = "Of every command",
+        .standard = "/run/weir/control.sock for root, else $XDG_RUNTIME_DIR/weir.sock",
+        .accepts = "a path of 1 to 107 bytes",
+        .help = "the control socket of the weir to speak to"},
+       set_control},
+      {{.name = "version", .group = "Of every command", .help = "print the version and exit"},
+       set_nothing},
+      {{.name = "help",
+        .group = "Of every command",
+        .help = "print this and exit; -h does the same"},
+       set_nothing},
+  };
+}
+
+std::string command_list() {
+  std::vector<std::string_view> names;
+  for (const CommandRow& command : kCommands) names.push_back(command.name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+std::optional<Refused> set_command(CtlOptions& options, const std::vector<std::string>& words) {
+  if (words.empty())
+    return Refused{fmt::format("weirctl: a command is missing: expected {}", command_list())};
+  const auto known = [&words](const CommandRow& row) { return row.name == words.front(); };
+  if (std::none_of(kCommands.begin(), kCommands.end(), known))
+    return Refused{fmt::format("weirctl: {} is no command: expected {}", in_quotes(words.front()),
+                               command_list())};
+  if (words.size() > 1)
+    return Refused{fmt::format("weirctl: {} takes no {}; --help shows its flags", words.front(),
+                               in_quotes(words[1]))};
+  options.command = words.front();
+  return std::nullopt;
+}
+
+Outcome<CtlOptions> read(int argc, const char* const* argv, const std::string& default_control) {
+  const std::vector<Row<CtlOptions>> table = rows();
+  const auto line = read_command_line(kProgram, flags_of(table), argc, argv);
+  if (!line) return line.error();
+  if (line->help) return Printed{help_text(weirctl_manual())};
+  if (line->version) return Printed{fmt::format("weirctl {}\n", version())};
+  CtlOptions options;
+  options.control = default_control;
+  if (auto refused = apply(kProgram, table, line->flags, options)) return *refused;
+  if (auto refused = set_command(options, line->words)) return *refused;
+  if (options.control.empty())
+    return Refused{
+        "weirctl: where is the control socket? There is no XDG_RUNTIME_DIR to look in: "
+        "give --control PATH"};
+  return options;
+}
+
+}  // namespace
+
+Outcome<CtlOptions> parse_ctl(int argc, const char* const* argv,
+                              const std::string& default_control) noexcept {
+  return read(argc, argv, default_control);
+}
+
+Manual weirctl_manual() {
+  Manual manual{.program = "weirctl",
+                .purpose = "ask a running weir what it does",
+                .synopsis = {},
+                .flags = flags_of(rows()),
+                .units = ""};
+  manual.synopsis.push_back("[--control PATH] status [--json] [--watch SECONDS]");
+  return manual;
+}
+
+}  // namespace weir::cli

@@ -1,0 +1,73 @@
+// What flags mean together: contradictions are refused, oddities warned of.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "parsing.h"
+
+namespace weir::cli {
+namespace {
+
+TEST(CrossChecks, ContradictionsAreNamed) {
+  const std::pair<std::vector<std::string>, std::string_view> cases[] = {
+      {{"--weights=4,2,1", "--workers=4"},
+       "weir: --weights: 3 weights for 4 workers: expected one weight for each worker"},
+      {{"--weights=4,2,1"},  // auto: one for each CPU
+       "weir: --weights: 3 weights for 4 workers: expected one weight for each worker"},
+      {{"--weights=4,2", "--workers=1"},
+       "weir: --weights: 2 weights for 1 worker: expected one weight for each worker"},
+      {{"--pin=0-2", "--workers=4"},
+       "weir: --pin: too few CPUs, 3 for 4 workers: expected one for each worker, the same one "
+       "again if need be"},
+      {{"--pin=0,4", "--workers=2"},
+       "weir: --pin: weir may not run on CPU 4: expected some of 0-3"},
+      {{"--listen=127.0.0.1:80", "--listen=*:80", "--listen=127.0.0.1:80"},
+       "weir: --listen: 127.0.0.1:80 is given twice: expected different addresses"},
+      {{"--listen=[::1]:80", "--listen=[0:0::1]:80"},
+       "weir: --listen: [::1]:80 is given twice: expected different addresses"},
+      {{"--ping-interval=120s"},
+       "weir: --ping-interval: 2m is not accepted with --idle-timeout 2m: expected less than "
+       "that, or 0"},
+      {{"--idle-timeout=5s"},
+       "weir: --ping-interval: 30s is not accepted with --idle-timeout 5s: expected less than "
+       "that, or 0"},
+  };
+  for (const auto& [words, line] : cases) EXPECT_EQ(refused(words), line);
+}
+
+TEST(CrossChecks, ScatteredCpusAreListedAsRanges) {
+  const Host host{.cpus = {0, 1, 4, 8, 9, 10}, .default_control = ""};
+  EXPECT_EQ(refused({"--pin=2", "--workers=1"}, host),
+            "weir: --pin: weir may not run on CPU 2: expected some of 0-1,4,8-10");
+}
+
+TEST(CrossChecks, WhatIsOffContradictsNothing) {
+  accepted({"--idle-timeout=0"});
+  accepted({"--idle-timeout=5s", "--ping-interval=0"});
+  accepted({"--listen=127.0.0.1:0", "--listen=127.0.0.1:0"});
+  accepted({"--pin=0,0,1,1,2", "--workers=4"});
+}
+
+TEST(CrossChecks, WeightsThatAPolicyIgnoresAreWarnedOf) {
+  const std::vector<std::string> weights{"--workers=2", "--weights=2,1"};
+  for (const std::string policy : {"least-connections", "two-choices", "weighted-round-robin"}) {
+    auto words = weights;
+    words.insert(words.end(), {"--steer", policy});
+    EXPECT_TRUE(accepted(words).warnings.empty()) << policy;
+  }
+  for (const std::string policy : {"round-robin", "source-hash", "tuple-hash"}) {
+    auto words = weights;
+    words.insert(words.end(), {"--steer", policy});
+    EXPECT_EQ(accepted(words).warnings,
+              std::vector{fmt::format("--weights change nothing under --steer {}", policy)});
+  }
+}
+
+TEST(CrossChecks, AutoIsOneWorkerForEachCpu) {
+  EXPECT_EQ(worker_count(accepted({"--workers=auto"}), four_cpus()), 4U);
+  EXPECT_EQ(worker_count(accepted({"--workers=2"}), four_cpus()), 2U);
+  EXPECT_EQ(worker_count({}, {.cpus = std::vector<int>(2000), .default_control = ""}), 1024U);
+  EXPECT_GE(Host::here().cpus.size(), 1U);
+}
+
+}  // namespace
+}  // namespace weir::cli

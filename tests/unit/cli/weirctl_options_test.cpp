@@ -1,0 +1,69 @@
+// weirctl's command line.
+#include "weir/cli/ctl_options.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace weir::cli {
+namespace {
+
+Outcome<CtlOptions> parse_words(const std::vector<const char*>& words,
+                                const std::string& default_control = "/run/here.sock") {
+  std::vector<const char*> argv{"weirctl"};
+  argv.insert(argv.end(), words.begin(), words.end());
+  return parse_ctl(static_cast<int>(argv.size()), argv.data(), default_control);
+}
+
+TEST(WeirctlOptions, AreReadOnEitherSideOfTheCommand) {
+  for (const auto& words : {std::vector<const char*>{"--control", "/c", "status", "--json"},
+                            {"status", "--json", "--control=/c"}}) {
+    const auto outcome = parse_words(words);
+    ASSERT_TRUE(std::holds_alternative<CtlOptions>(outcome));
+    const auto& options = std::get<CtlOptions>(outcome);
+    EXPECT_EQ(options.command, "status");
+    EXPECT_EQ(options.control, "/c");
+    EXPECT_TRUE(options.json);
+    EXPECT_FALSE(options.watch);
+  }
+}
+
+TEST(WeirctlOptions, WatchTakesSecondsOrATime) {
+  using namespace std::chrono_literals;
+  const std::pair<const char*, std::chrono::nanoseconds> cases[] = {
+      {"2", 2s}, {"3600", 3600s}, {"100ms", 100ms}, {"1m", 60s}};
+  for (const auto& [text, time] : cases) {
+    const auto outcome = parse_words({"status", "--watch", text});
+    ASSERT_TRUE(std::holds_alternative<CtlOptions>(outcome)) << text;
+    EXPECT_EQ(std::get<CtlOptions>(outcome).watch, time) << text;
+  }
+}
+
+TEST(WeirctlOptions, MistakesAreNamedInOneLine) {
+  constexpr std::string_view kWatch =
+      "is not accepted: expected a number of seconds from 1 to 3600, or a time such as 500ms";
+  const std::pair<std::vector<const char*>, std::string> cases[] = {
+      {{}, "weirctl: a command is missing: expected status"},
+      {{"start"}, "weirctl: 'start' is no command: expected status"},
+      {{"status", "now"}, "weirctl: status takes no 'now'; --help shows its flags"},
+      {{"status", "--jason"}, "weirctl: unknown flag '--jason'; did you mean --json?"},
+      {{"status", "--watch=0"}, fmt::format("weirctl: --watch: '0' {}", kWatch)},
+      {{"status", "--watch=3601"}, fmt::format("weirctl: --watch: '3601' {}", kWatch)},
+      {{"status", "--watch=99ms"}, fmt::format("weirctl: --watch: '99ms' {}", kWatch)},
+  };
+  for (const auto& [words, line] : cases) {
+    const auto outcome = parse_words(words);
+    ASSERT_TRUE(std::holds_alternative<Refused>(outcome)) << line;
+    EXPECT_EQ(std::get<Refused>(outcome).line, line);
+  }
+}
+
+TEST(WeirctlOptions, WithoutADefaultTheSocketMustBeNamed) {
+  const auto outcome = parse_words({"status"}, "");
+  ASSERT_TRUE(std::holds_alternative<Refused>(outcome));
+  EXPECT_EQ(std::get<Refused>(outcome).line,
+            "weirctl: where is the control socket? There is no XDG_RUNTIME_DIR to look in: give "
+            "--control PATH");
+}
+
+}  // namespace
+}  // namespace weir::cli
