@@ -2,7 +2,8 @@
 //
 // One JSON object a line each way: {"command":"status"} is answered with
 // {"ok":true,"status":{...}}, or {"ok":false,"error":"..."} which says what is accepted. A
-// connection may ask any number of times, one after another.
+// connection may ask any number of times, one after another. {"command":"help"} is answered with
+// {"ok":true,"commands":{...}}: what there is, and what for.
 //
 // Who may ask: the socket file is mode 0600 from the moment it exists, so the kernel lets in its
 // owner and root, and no other check is made.

@@ -18,8 +18,8 @@ namespace weir::admin {
 struct WorkerStatus {
   unsigned slot = 0;
   pid_t pid = 0;                  // 0: no process has the slot now
-  std::optional<int> cpu;         // nothing: not pinned
-  std::string state;              // "starting", "serving", "draining", "hung", "down"
+  std::optional<int> cpu = {};    // nothing: not pinned
+  std::string state = {};         // "serving", or what else the master calls it
   std::uint64_t connections = 0;  // open now
   std::uint64_t queued = 0;       // in the accept queue now
   std::uint64_t assigned = 0;     // steered here since the service began
@@ -33,13 +33,13 @@ struct WorkerStatus {
 
 struct Status {
   pid_t master_pid = 0;
-  std::string version;
-  std::string policy;
-  std::string backend;
-  std::vector<std::string> listen;
-  std::uint64_t connections = 0;      // open now, all workers together
-  double imbalance = 1;               // see imbalance()
-  std::vector<WorkerStatus> workers;  // by slot
+  std::string version = {};
+  std::string policy = {};
+  std::string backend = {};
+  std::vector<std::string> listen = {};
+  std::uint64_t connections = 0;           // open now, all workers together
+  double imbalance = 1;                    // see imbalance()
+  std::vector<WorkerStatus> workers = {};  // by slot
 };
 
 /// Largest over mean of the open connections of slots whose state is "serving"; 1 is even, and

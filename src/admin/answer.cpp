@@ -1,0 +1,60 @@
+#include "answer.h"
+
+#include <fmt/format.h>
+
+#include <boost/json/parse.hpp>
+
+#include "weir/admin/json_text.h"
+
+namespace weir::admin {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view kHelp = "help";
+
+std::string names_of(const CommandTable& commands) {
+  std::string names;
+  for (const auto& [name, command] : commands) names += name + ", ";
+  return names + std::string{kHelp};
+}
+
+json::object help_of(const CommandTable& commands) {
+  json::object rows;
+  for (const auto& [name, command] : commands) rows[name] = command.help;
+  rows[kHelp] = "the commands, and what they are for";
+  return {{"commands", std::move(rows)}};
+}
+
+std::string ok_answer(json::object members) {
+  json::object answer{{"ok", true}};
+  answer.insert(members.begin(), members.end());
+  return json_text(answer) + '\n';
+}
+
+}  // namespace
+
+std::string error_answer(std::string_view message) {
+  return json_text(json::object{{"ok", false}, {"error", message}}) + '\n';
+}
+
+std::string answer(const CommandTable& commands, std::string_view line) {
+  boost::system::error_code bad;
+  const json::value request = json::parse(line, bad);
+  const json::value* name = !bad && request.is_object()  //
+                                ? request.get_object().if_contains("command")
+                                : nullptr;
+  if (name == nullptr || !name->is_string())
+    return error_answer(R"(expected a JSON object on one line, such as {"command":"status"})");
+
+  const std::string_view wanted = name->get_string();
+  if (wanted == kHelp) return ok_answer(help_of(commands));
+  const auto command = commands.find(wanted);
+  if (command == commands.end())
+    return error_answer(
+        fmt::format("unknown command '{}': expected one of {}", wanted, names_of(commands)));
+  auto result = command->second.run(request.get_object());
+  return result ? ok_answer(std::move(*result)) : error_answer(to_string(result.error()));
+}
+
+}  // namespace weir::admin

@@ -1,0 +1,218 @@
+#include "weir/admin/control_server.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "answer.h"
+#include "socket_file.h"
+
+namespace weir::admin {
+
+namespace asio = boost::asio;
+using Unix = asio::local::stream_protocol;
+using boost::system::error_code;
+
+namespace {
+
+/// Between two tries to accept while the process is out of descriptors, say.
+constexpr std::chrono::milliseconds kAcceptPause{100};
+
+}  // namespace
+
+class ControlServer::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(asio::io_context& io, SocketFile file, CommandTable commands, ControlLimits limits)
+      : acceptor_{io},
+        pause_{io},
+        file_{std::move(file)},
+        commands_{std::move(commands)},
+        limits_{limits} {}
+
+  /// Hands the listening socket to the io_context and begins to accept.
+  [[nodiscard]] error_code open();
+  void stop() noexcept;
+  void close_copies() noexcept;
+
+ private:
+  class Connection;
+
+  void accept();
+  void on_accept(const error_code& error, Unix::socket socket);
+
+  Unix::acceptor acceptor_;
+  asio::steady_timer pause_;
+  SocketFile file_;
+  CommandTable commands_;
+  ControlLimits limits_;
+  std::set<std::shared_ptr<Connection>> connections_;
+  bool stopped_ = false;
+};
+
+// One client's turn, again and again:
+//   reading --line--> writing the answer --taken--> reading
+//   any --deadline, error, end or a line too long--> closed
+class ControlServer::Impl::Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(std::shared_ptr<Impl> server, Unix::socket socket)
+      : server_{std::move(server)}, socket_{std::move(socket)}, deadline_{socket_.get_executor()} {}
+
+  void read() {
+    set_deadline();
+    asio::async_read_until(socket_, asio::dynamic_buffer(input_, server_->limits_.request_bytes),
+                           '\n',
+                           [self = shared_from_this()](const error_code& error, std::size_t bytes) {
+                             self->on_line(error, bytes);
+                           });
+  }
+
+  void close() noexcept {
+    error_code ignored;
+    socket_.close(ignored);
+    deadline_.cancel();
+    server_->connections_.erase(shared_from_this());
+  }
+
+  [[nodiscard]] int native_handle() { return socket_.native_handle(); }
+
+ private:
+  void on_line(const error_code& error, std::size_t bytes) {
+    if (server_->stopped_) return;
+    if (error == asio::error::not_found)
+      return write(error_answer(fmt::format("a request may be {} bytes long, its newline included",
+                                            server_->limits_.request_bytes)),
+                   After::close);
+    if (error) return close();
+    const std::string reply = answer(server_->commands_, {input_.data(), bytes - 1});
+    input_.erase(0, bytes);
+    write(reply, After::read);
+  }
+
+  enum class After : std::uint8_t { read, close };
+
+  void write(std::string text, After after) {
+    output_ = std::move(text);
+    set_deadline();
+    asio::async_write(socket_, asio::buffer(output_),
+                      [self = shared_from_this(), after](const error_code& error, std::size_t) {
+                        if (self->server_->stopped_) return;
+                        if (error || after == After::close) return self->close();
+                        self->read();
+                      });
+  }
+
+  void set_deadline() {
+    deadline_.expires_after(server_->limits_.patience);
+    deadline_.async_wait([self = shared_from_this()](const error_code& error) {
+      // Cancelled, or set anew after it had expired and before this ran.
+      if (error || self->deadline_.expiry() > asio::steady_timer::clock_type::now()) return;
+      self->close();
+    });
+  }
+
+  std::shared_ptr<Impl> server_;
+  Unix::socket socket_;
+  asio::steady_timer deadline_;
+  std::string input_;   // at most limits_.request_bytes
+  std::string output_;  // one answer
+};
+
+error_code ControlServer::Impl::open() {
+  error_code error;
+  UniqueFd fd = file_.take_fd();
+  acceptor_.assign(Unix{}, fd.get(), error);
+  if (!error) {
+    static_cast<void>(fd.release());  // the acceptor's now
+    accept();
+  }
+  return error;
+}
+
+void ControlServer::Impl::accept() {
+  acceptor_.async_accept([self = shared_from_this()](const error_code& error, Unix::socket socket) {
+    self->on_accept(error, std::move(socket));
+  });
+}
+
+void ControlServer::Impl::on_accept(const error_code& error, Unix::socket socket) {
+  if (stopped_) return;
+  if (error) {
+    spdlog::warn("control socket: cannot accept: {}", error.message());
+    pause_.expires_after(kAcceptPause);
+    pause_.async_wait([self = shared_from_this()](const error_code& cancelled) {
+      if (!cancelled && !self->stopped_) self->accept();
+    });
+    return;
+  }
+  if (connections_.size() >= limits_.connections) {
+    // One attempt: a fresh socket has room for a line, and who does not take it goes without.
+    error_code ignored;
+    socket.non_blocking(true, ignored);
+    const std::string line = error_answer(
+        fmt::format("{} clients are connected already; try again", connections_.size()));
+    socket.write_some(asio::buffer(line), ignored);
+  } else {
+    const auto connection = std::make_shared<Connection>(shared_from_this(), std::move(socket));
+    connections_.insert(connection);
+    connection->read();
+  }
+  accept();
+}
+
+void ControlServer::Impl::stop() noexcept {
+  if (std::exchange(stopped_, true)) return;
+  file_.remove();
+  error_code ignored;
+  acceptor_.close(ignored);
+  pause_.cancel();
+  while (!connections_.empty()) (*connections_.begin())->close();
+}
+
+void ControlServer::Impl::close_copies() noexcept {
+  stopped_ = true;
+  // Not by Asio, which would take them out of the epoll set that parent and child share.
+  ::close(acceptor_.native_handle());
+  for (const auto& connection : connections_) ::close(connection->native_handle());
+}
+
+ControlServer::ControlServer(std::shared_ptr<Impl> impl) noexcept : impl_{std::move(impl)} {}
+
+Result<std::unique_ptr<ControlServer>> ControlServer::start(asio::io_context& io, std::string path,
+                                                            CommandTable commands,
+                                                            ControlLimits limits) {
+  if (path == kSystemSocketPath) {
+    const auto made = make_directory(std::filesystem::path{path}.parent_path().string());
+    if (!made) return made.error();
+  }
+  auto file = SocketFile::listen(std::move(path), static_cast<int>(limits.connections));
+  if (!file) return file.error();
+  auto impl = std::make_shared<Impl>(io, std::move(*file), std::move(commands), limits);
+  if (const error_code error = impl->open()) {
+    impl->stop();
+    return Error{fmt::format("cannot wait for the control socket: {}", error.message()), ""};
+  }
+  return std::unique_ptr<ControlServer>{new ControlServer{std::move(impl)}};
+}
+
+ControlServer::~ControlServer() {
+  if (impl_) impl_->stop();
+}
+
+void ControlServer::abandon() noexcept {
+  if (!impl_) return;
+  impl_->close_copies();
+  // Never destroyed: its sockets would close numbers that by then are somebody else's.
+  static auto* const forgotten = new std::shared_ptr<Impl>;
+  *forgotten = std::move(impl_);
+}
+
+}  // namespace weir::admin

@@ -1,0 +1,55 @@
+// The control protocol without its sockets: each request line, and the bytes of its answer.
+#include "admin/answer.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace weir::admin {
+namespace {
+
+CommandTable commands() {
+  CommandTable table;
+  table["status"] = {"what goes on", [](const boost::json::object&) -> Result<boost::json::object> {
+                       return boost::json::object{{"status", {{"connections", 3}}}};
+                     }};
+  table["drain"] = {"empty a slot",
+                    [](const boost::json::object& request) -> Result<boost::json::object> {
+                      if (!request.contains("slot")) return Error{"no slot", "name one"};
+                      return boost::json::object{};
+                    }};
+  return table;
+}
+
+TEST(Answer, IsOneLineForEachRequest) {
+  constexpr std::string_view kMalformed =
+      R"({"ok":false,"error":"expected a JSON object on one line, such as )"
+      R"({\"command\":\"status\"}"})";
+  const std::string_view deep_open = "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[";
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {R"({"command":"status"})", R"({"ok":true,"status":{"connections":3}})"},
+      {R"( {"command" : "status", "more": [1]} )", R"({"ok":true,"status":{"connections":3}})"},
+      {R"({"command":"drain","slot":1})", R"({"ok":true})"},
+      {R"({"command":"drain"})", R"({"ok":false,"error":"no slot; name one"})"},
+      {R"({"command":"help"})",
+       R"({"ok":true,"commands":{"drain":"empty a slot","status":"what goes on",)"
+       R"("help":"the commands, and what they are for"}})"},
+      {R"({"command":"stop"})",
+       R"({"ok":false,"error":"unknown command 'stop': expected one of drain, status, help"})"},
+      {R"({"command":"a\nb"})",
+       R"({"ok":false,"error":"unknown command 'a\nb': expected one of drain, status, help"})"},
+      {R"({"command":1})", kMalformed},
+      {R"({})", kMalformed},
+      {R"(["command","status"])", kMalformed},
+      {R"({"command":"status"} x)", kMalformed},
+      {R"({"command":"status")", kMalformed},
+      {"status", kMalformed},
+      {"", kMalformed},
+      {std::string_view{"\0\xff", 2}, kMalformed},
+      {deep_open, kMalformed},
+  };
+  for (const auto& [line, expected] : cases)
+    EXPECT_EQ(answer(commands(), line), std::string{expected} + '\n') << line;
+}
+
+}  // namespace
+}  // namespace weir::admin
