@@ -1,0 +1,77 @@
+// weirctl: asks a running weir over its control socket. One command line, one or more questions,
+// one answer each on standard output; a failure is one line on standard error.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "weir/admin/control_client.h"
+#include "weir/admin/json_text.h"
+#include "weir/admin/status.h"
+#include "weir/admin/status_table.h"
+#include "weir/cli/control_path.h"
+#include "weir/cli/ctl_options.h"
+
+namespace {
+
+using weir::Result;
+using weir::cli::CtlOptions;
+
+constexpr int kFailed = 1;
+/// The master answers between two other events of its loop, none of which takes long.
+constexpr std::chrono::milliseconds kTimeout{5'000};
+/// Cursor home, and clear from there: on a terminal each table takes the last one's place.
+constexpr std::string_view kClear = "\x1b[H\x1b[J";
+
+/// Everything at once, and through to the reader: a table may be watched through a pipe.
+Result<void> print(std::string_view text) {
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  if (written && std::fflush(stdout) == 0) return {};
+  return weir::os_error("cannot write the answer", errno);
+}
+
+/// What `status` prints once.
+Result<std::string> status_text(const CtlOptions& options) {
+  auto answer = weir::admin::control_call(options.control, {{"command", "status"}}, kTimeout);
+  if (!answer) return answer.error();
+  const boost::json::value& json = (*answer)["status"];
+  if (options.json) return weir::admin::json_text(json) + '\n';
+  const auto status = weir::admin::from_json(json);
+  if (!status) return status.error();
+  return weir::admin::render_table(*status);
+}
+
+/// Returns only on an error, or after the first time unless it is to watch.
+Result<void> show_status(const CtlOptions& options) {
+  const bool redraw = options.watch && !options.json && ::isatty(STDOUT_FILENO) == 1;
+  for (bool first = true;; first = false) {
+    const auto text = status_text(options);
+    if (!text) return text.error();
+    const bool apart = !first && !redraw && !options.json;  // tables in a pipe
+    const std::string_view lead = redraw ? kClear : apart ? "\n" : "";
+    const auto printed = print(fmt::format("{}{}", lead, *text));
+    if (!printed || !options.watch) return printed;
+    std::this_thread::sleep_for(*options.watch);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto outcome = weir::cli::parse_ctl(argc, argv, weir::cli::default_control_path());
+  if (const auto* refused = std::get_if<weir::cli::Refused>(&outcome)) {
+    fmt::print(stderr, "{}\n", refused->line);
+    return weir::cli::kUsageError;
+  }
+  const auto* asked = std::get_if<weir::cli::Printed>(&outcome);
+  // "status" is the only command so far: the parser let no other through.
+  const auto done = asked ? print(asked->text) : show_status(std::get<CtlOptions>(outcome));
+  if (done) return 0;
+  fmt::print(stderr, "weirctl: {}\n", weir::to_string(done.error()));
+  return kFailed;
+}
