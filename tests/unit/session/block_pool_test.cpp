@@ -1,0 +1,62 @@
+#include "weir/session/block_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace weir::session {
+namespace {
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span{text});
+}
+
+TEST(BlockPool, AppendingKeepsWhatWasThereThroughEveryGrowth) {
+  BlockPool pool;
+  Block block;
+  std::string expected;
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string piece = std::to_string(i) + ",";
+    pool.append(block, bytes_of(piece));
+    expected += piece;
+  }
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(block.data), block.size), expected);
+  pool.give_back(block);
+  EXPECT_EQ(block.data, nullptr);
+  EXPECT_EQ(block.size, 0U);
+}
+
+TEST(BlockPool, ABlockGivenBackIsTheNextOneTaken) {
+  BlockPool pool;
+  Block first;
+  pool.append(first, bytes_of("x"));
+  const std::byte* where = first.data;
+  pool.give_back(first);
+  Block second;
+  pool.append(second, bytes_of("y"));
+  EXPECT_EQ(second.data, where) << "warm, and no allocation";
+  EXPECT_EQ(second.size, 1U);
+  pool.give_back(second);
+}
+
+TEST(BlockPool, SizesAreMetExactlyAtTheirEdges) {
+  BlockPool pool;
+  for (const std::size_t size : {1U, 1'023U, 1'024U, 1'025U, 65'536U, 65'537U, 1U << 20}) {
+    Block block;
+    EXPECT_EQ(pool.extend(block, size).size(), size);
+    EXPECT_GE(block.capacity, size);
+    EXPECT_EQ(block.size, size);
+    pool.give_back(block);
+  }
+}
+
+TEST(BlockPool, GivingBackNothingIsFine) {
+  BlockPool pool;
+  Block block;
+  pool.give_back(block);
+  pool.append(block, {});
+  EXPECT_EQ(block.data, nullptr);
+}
+
+}  // namespace
+}  // namespace weir::session
