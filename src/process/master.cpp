@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +11,10 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+
+extern "C" {  // glibc 2.36 forgot to say so in the header itself
+#include <sys/pidfd.h>
+}
 
 #include "child.h"
 #include "weir/base/log.h"
