@@ -108,7 +108,8 @@ json::value written(const std::optional<int>& value) {
 }
 template <class Value>
 json::value written(const std::vector<Value>& values) {
-  // At its full size at once: from growing an empty array GCC 12 infers overruns that are not there.
+  // At its full size at once: from growing an empty array GCC 12 infers overruns that are not
+  // there.
   json::array array(values.size(), nullptr);
   std::transform(values.begin(), values.end(), array.begin(),
                  [](const Value& value) { return written(value); });
