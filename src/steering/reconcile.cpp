@@ -27,8 +27,6 @@ std::int64_t Lasting::observe(std::int64_t value) noexcept {
 }
 
 std::int64_t SlotReconciler::observe(Instant now, const SlotReading& reading) noexcept {
-  const Sample current{
-      .at = now, .assigned = reading.assigned, .arrived = reading.accepted + reading.queued};
   const Sample* const then = newest_before(now - kGrace);
   const std::int64_t excess = difference(reading.load, reading.open + reading.queued);
 
@@ -37,12 +35,11 @@ std::int64_t SlotReconciler::observe(Instant now, const SlotReading& reading) no
     if (then == nullptr) {
       drift = 0;  // not yet watched for long enough to call anything old
     } else {
-      const std::int64_t young =
-          difference(current.assigned, then->assigned) - difference(current.arrived, then->arrived);
-      drift = std::max<std::int64_t>(0, excess - std::max<std::int64_t>(0, young));
+      const std::int64_t young = difference(reading.assigned, then->assigned);
+      drift = std::max<std::int64_t>(0, excess - young);
     }
   }
-  remember(current);
+  remember({.at = now, .assigned = reading.assigned});
   return -drift_.observe(drift);
 }
 

@@ -6,20 +6,22 @@
 // is open (the worker's row) and what is queued (TCP_INFO of the listeners). In between lies the
 // handshake, which nobody can read. So with excess = load - (open + queued):
 //
-// - Too many. Excess is either handshakes under way or drift. At most `young` of it can be
-//   handshakes no older than kGrace: the SYNs steered here in that time, less the connections that
-//   arrived in it. The rest is taken back, so a flood of SYNs that never complete leaves the table
-//   within kGrace. A handshake that completes later still (a SYN-ACK retried for over 3 s) then
-//   shows as too few, and is added back; to wait for the kernel's last retry instead, a minute or
-//   more, would leave a flood in the table for as long.
-//   Arrivals are subtracted because otherwise every completed handshake of the last kGrace would
-//   excuse a phantom: at 1,000 connections a second, 3,000 per slot, for as long as traffic lasts.
+// - Too many. Excess is either handshakes under way or drift. At most as much of it as SYNs were
+//   steered here within kGrace can be handshakes that young; the rest is taken back. So nothing
+//   younger than kGrace ever is, and a flood of SYNs that never complete is out of the table
+//   kGrace after it ends. A handshake that completes later still (a SYN-ACK retried for over 3 s)
+//   then shows as too few, and is added back; to wait for the kernel's last retry instead, a
+//   minute or more, would leave a flood in the table for as long.
+//   While traffic goes on, up to kGrace of it excuses as many phantoms: 3,000 at 1,000 SYNs a
+//   second to one slot. Less is not to be had from these readings: to subtract the connections
+//   that arrived in the same time takes back handshakes that are merely slow (at a steady rate as
+//   many arrive as are steered, however many are on the way; the test of that name shows it).
 // - Too few. Added back: an old handshake completed, or the kernel's hash placed a connection.
 //
 // Either way only what kTicks readings in a row agree on is corrected, by the least of them: a
 // reading is not atomic, and a connection may be between two places while it is taken:
 //
-//   SYN -> [load, assigned] -> handshake -> queued -> (accept) -> accepted, open -> (end)
+//   SYN -> [assigned, load] -> handshake -> queued -> (accept) -> open -> (end: load, open)
 //
 // The readings are therefore taken so that what moves meanwhile shows as too few counted rather
 // than too many (SlotReading gives the order), save one gap: a connection that left the queue and
@@ -42,7 +44,6 @@ constexpr int kTicks = 3;
 
 /// One slot, its members read in this order.
 struct SlotReading {
-  std::uint64_t accepted = 0;  // ever
   std::uint64_t queued = 0;    // in the accept queues now
   std::uint64_t open = 0;      // now
   std::uint64_t load = 0;      // connections counted now
@@ -71,7 +72,6 @@ class SlotReconciler {
   struct Sample {
     Instant at;
     std::uint64_t assigned = 0;
-    std::uint64_t arrived = 0;  // accepted ever + queued then
   };
   /// Samples are this far apart or more, so that kSamples of them span kGrace at any tick rate.
   static constexpr Duration kSpacing = kGrace / 30;

@@ -128,13 +128,11 @@ void Steering::reconcile(Instant now) {
   LoadTable& table = state_->table;
   std::uint64_t counted = 0;
   for (std::uint32_t slot = 0; slot < state_->slots.size(); ++slot) {
-    // In the order that SlotReading asks for; snapshot() reads the row before the key.
-    SlotReading reading{.accepted = table.snapshot(slot).row.accepted};
-    reading.queued = queued(slot);
+    // In the order that SlotReading asks for; snapshot() reads the row, the key, assigned.
+    const std::uint64_t waiting = queued(slot);
     const SlotSnapshot seen = table.snapshot(slot);
-    reading.open = seen.row.open;
-    reading.load = seen.load;
-    reading.assigned = seen.assigned;
+    const SlotReading reading{
+        .queued = waiting, .open = seen.row.open, .load = seen.load, .assigned = seen.assigned};
     const std::int64_t correction = state_->slots[slot].observe(now, reading);
     table.correct_slot(slot, correction);
     counted += static_cast<std::uint64_t>(static_cast<std::int64_t>(reading.load) + correction);

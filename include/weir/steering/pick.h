@@ -180,6 +180,7 @@ static __attribute__((noinline)) __u64 weir_least_loaded(struct weir_table* tabl
   __u64 key;
   int i;
 
+  if (count == 0) return WEIR_KEY_OUT; /* not configured yet */
   WEIR_UNROLL
   for (i = 0; i < WEIR_SCAN_TRIES; i++) {
     key = weir_scan(table, syn, count);
