@@ -16,9 +16,8 @@ constexpr unsigned kSetupFlags = IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL |
                                  IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN |
                                  IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
 
-constexpr std::array kAllowedOps{IORING_OP_ACCEPT,      IORING_OP_RECV,     IORING_OP_SEND,
-                                 IORING_OP_READ,        IORING_OP_SHUTDOWN, IORING_OP_CLOSE,
-                                 IORING_OP_ASYNC_CANCEL};
+constexpr std::array kAllowedOps{IORING_OP_ACCEPT, IORING_OP_RECV,  IORING_OP_SEND,
+                                 IORING_OP_READ,   IORING_OP_CLOSE, IORING_OP_ASYNC_CANCEL};
 
 constexpr std::uint8_t kAllowedSqeFlags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
 
@@ -59,7 +58,7 @@ int register_with(io_uring& ring, unsigned what, const void* argument, std::size
 }
 
 Result<void> restrict_ring(io_uring& ring) {
-  std::array<io_uring_restriction, kAllowedOps.size() + 2> rules{};
+  std::array<io_uring_restriction, kAllowedOps.size() + 3> rules{};
   std::size_t count = 0;
   for (const auto op : kAllowedOps) {
     rules[count].opcode = IORING_RESTRICTION_SQE_OP;
@@ -69,6 +68,8 @@ Result<void> restrict_ring(io_uring& ring) {
   rules[count++].sqe_flags = kAllowedSqeFlags;
   rules[count].opcode = IORING_RESTRICTION_REGISTER_OP;  // done by enable(), after this
   rules[count++].register_op = IORING_REGISTER_RING_FDS;
+  rules[count].opcode = IORING_RESTRICTION_REGISTER_OP;  // done by the destructor
+  rules[count++].register_op = IORING_UNREGISTER_RING_FDS;
   assert(count == rules.size());
   if (const int error =
           register_with(ring, IORING_REGISTER_RESTRICTIONS, rules.data(), rules.size());
@@ -161,12 +162,6 @@ void Ring::cancel(Tag target) noexcept {
 void Ring::cancel_all(int fd) noexcept {
   io_uring_sqe& sqe = queue();
   io_uring_prep_cancel_fd(&sqe, fd, IORING_ASYNC_CANCEL_ALL);
-  quiet(sqe);
-}
-
-void Ring::shutdown_write(int fd) noexcept {
-  io_uring_sqe& sqe = queue();
-  io_uring_prep_shutdown(&sqe, fd, SHUT_WR);
   quiet(sqe);
 }
 

@@ -98,16 +98,4 @@ std::vector<int> Listeners::of_slot(std::uint32_t slot) const {
   return fds;
 }
 
-std::uint64_t Listeners::queued(std::uint32_t slot) const noexcept {
-  std::uint64_t total = 0;
-  for (const auto& group : sockets_) {
-    tcp_info info{};
-    socklen_t size = sizeof info;
-    // For a listening socket tcpi_unacked is the accept queue's length.
-    if (::getsockopt(group[slot].get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0)
-      total += info.tcpi_unacked;
-  }
-  return total;
-}
-
 }  // namespace weir::process

@@ -227,7 +227,7 @@ void Master::on_exit(std::uint32_t slot) {
 
   // Down first, so that nothing more is steered to it; then the load that its sessions were.
   steering_.table().mark_down(slot);
-  steering_.table().restart_slot(slot, listeners_.queued(slot));
+  steering_.table().restart_slot(slot, steering_.queued(slot));
   const pid_t pid = std::exchange(worker.pid, 0);
   ++worker.life;
   worker.pidfd.close();
@@ -331,7 +331,7 @@ WorkerView Master::view(std::uint32_t slot) const {
           .pid = worker.pid,
           .cpu = worker.cpu,
           .busy = worker.busy,
-          .queued = listeners_.queued(slot)};
+          .queued = steering_.queued(slot)};
 }
 
 }  // namespace weir::process

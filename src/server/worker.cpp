@@ -9,7 +9,7 @@
 #include <cstring>
 #include <utility>
 
-#include "weir/base/log.h"
+#include "weir/process/sandbox.h"
 
 namespace weir::server {
 namespace {
@@ -217,6 +217,8 @@ int run_worker(const WorkerOptions& options, process::WorkerSeat seat, session::
     seat.link.failed(worker.error());
     return EXIT_FAILURE;
   }
+  if (const auto inside = process::enter_sandbox(); !inside)
+    spdlog::warn("serves without a system call filter: {}", to_string(inside.error()));
   seat.link.ready();
   return (*worker)->run();
 }

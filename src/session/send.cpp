@@ -1,5 +1,6 @@
 // Sending: frames into a session's queue, and queues into the ring, once per loop.
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -121,7 +122,8 @@ void Sessions::send_finished(Session& session) {
   if (session.end_of_stream) return release(session, CloseCode::abnormal);
   if (session.half_closed) return;
   session.half_closed = true;
-  ring_.shutdown_write(session.fd);
+  // A system call of its own: in a ring, shutdown always takes the way through a helper thread.
+  ::shutdown(session.fd, SHUT_WR);
 }
 
 }  // namespace weir::session

@@ -71,8 +71,6 @@ class Ring {
   void cancel(Tag target) noexcept;
   /// Ends every operation on `fd`, likewise.
   void cancel_all(int fd) noexcept;
-  /// Half-closes: no more will be sent. No completion.
-  void shutdown_write(int fd) noexcept;
   /// Takes the descriptor and closes it. No completion.
   void close(int fd) noexcept;
 

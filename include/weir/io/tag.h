@@ -7,7 +7,8 @@
 
 namespace weir::io {
 
-enum class Op : std::uint8_t { ignored, accept, receive, send, cancel, shutdown, close, signal };
+/// `ignored`: nobody waits for it, and only its failure completes (a cancel that found nothing).
+enum class Op : std::uint8_t { ignored, accept, receive, send, signal };
 
 struct Tag {
   std::uint64_t op : 8;           // an Op

@@ -28,9 +28,6 @@ class Listeners {
   /// The descriptors of one slot, by listen address. Lent.
   [[nodiscard]] std::vector<int> of_slot(std::uint32_t slot) const;
 
-  /// Connections that wait to be accepted by `slot`, over all addresses.
-  [[nodiscard]] std::uint64_t queued(std::uint32_t slot) const noexcept;
-
  private:
   std::vector<SocketAddress> addresses_;
   std::vector<std::vector<UniqueFd>> sockets_;  // [address][slot]

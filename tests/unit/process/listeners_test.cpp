@@ -63,20 +63,6 @@ TEST(Listeners, AForeignAddressIsRefusedWithAReason) {
   EXPECT_NE(listeners.error().what.find("not an address of this host"), std::string::npos);
 }
 
-TEST(Listeners, QueuedCountsWhatIsNotAcceptedOverAllAddresses) {
-  auto addresses = loopback();
-  addresses.push_back(*SocketAddress::parse("127.0.0.2:0"));
-  const auto listeners = Listeners::open(addresses, 1, 16);
-  ASSERT_TRUE(listeners);
-  EXPECT_EQ(listeners->queued(0), 0U);
-  const UniqueFd a = connect_to(listeners->addresses()[0]);
-  const UniqueFd b = connect_to(listeners->addresses()[1]);
-  const UniqueFd c = connect_to(listeners->addresses()[1]);
-  EXPECT_EQ(listeners->queued(0), 3U);
-  const UniqueFd accepted{::accept(listeners->of_slot(0)[1], nullptr, nullptr)};
-  EXPECT_EQ(listeners->queued(0), 2U);
-}
-
 TEST(Listeners, IPv6DoesNotTakeIPv4In) {
   const auto listeners = Listeners::open({*SocketAddress::parse("[::1]:0")}, 1, 16);
   if (!listeners) GTEST_SKIP() << to_string(listeners.error());
