@@ -104,12 +104,7 @@ void Worker::dispatch(const io::Completion& completion) {
     case Op::send: return sessions_.on_send(completion, now_);
     case Op::accept: return on_accept(completion);
     case Op::signal: return on_signal(completion.result);
-    case Op::ignored:
-      return;  // the failure of an operation that nobody waits for: a cancel that
-               // found nothing, a shutdown of a socket that the peer reset
-    case Op::cancel:
-    case Op::shutdown:
-    case Op::close: break;
+    case Op::ignored: return;
   }
   spdlog::error("completion of an unknown operation {}", completion.tag.user_data());
 }
