@@ -1,0 +1,80 @@
+"""What the kernel says about processes and their connections, read from /proc."""
+
+import os
+import select
+import time
+
+from harness.environment import PATIENCE
+
+CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_BPF = 5, 6, 7, 39
+
+
+def status(pid):
+    """/proc/PID/status: a dict of its lines."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return {name: value.strip() for name, value in (line.split(":", 1) for line in file)}
+
+
+def effective_capabilities(pid="self"):
+    mask = int(status(pid)["CapEff"], 16)
+    return {number for number in range(64) if mask >> number & 1}
+
+
+def may_load_bpf():
+    return CAP_BPF in effective_capabilities()
+
+
+def _stat(pid):
+    """The fields of /proc/PID/stat from the state on; nothing if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def session_members(session):
+    """Processes of this session (setsid) that have not ended."""
+    members = []
+    for name in os.listdir("/proc"):
+        fields = _stat(name) if name.isdigit() else None
+        if fields and int(fields[3]) == session and fields[0] not in "ZX":
+            members.append(int(name))
+    return members
+
+
+def await_stopped(pid):
+    """Returns once SIGSTOP has taken hold of `pid`."""
+    deadline = time.monotonic() + PATIENCE
+    while (fields := _stat(pid)) and fields[0] != "T":
+        if time.monotonic() > deadline:
+            raise AssertionError(f"process {pid} does not stop")
+        time.sleep(0.001)
+
+
+def await_exit(pidfd):
+    """Returns once the process of `pidfd` has ended."""
+    if not select.select([pidfd], [], [], PATIENCE)[0]:
+        raise AssertionError("a process that was sent SIGKILL does not end")
+
+
+def held_ports(pid, server_port):
+    """The client ports of the IPv4 connections to `server_port` that `pid` has accepted and holds."""
+    inodes = set()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{name}")
+        except FileNotFoundError:
+            continue
+        if target.startswith("socket:["):
+            inodes.add(target[len("socket:[") : -1])
+    ports = set()
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        next(file)
+        for line in file:
+            fields = line.split()
+            local, remote, inode = fields[1], fields[2], fields[9]
+            if inode in inodes and int(local.partition(":")[2], 16) == server_port:
+                if (port := int(remote.partition(":")[2], 16)) != 0:  # 0: the listener itself
+                    ports.add(port)
+    return ports

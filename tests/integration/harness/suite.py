@@ -1,0 +1,51 @@
+"""WeirTest, the base of every test here, and main()."""
+
+import asyncio
+import functools
+import sys
+import unittest
+
+from harness import proc
+from harness.environment import PATIENCE, raise_descriptor_limit
+from harness.server import Server
+
+SKIPPED = 77  # what CTest takes for "skipped"; see ../CMakeLists.txt
+
+
+class WeirTest(unittest.TestCase):
+    maxDiff = None
+
+    def start_weir(self, *flags, **options):
+        """A weir that is ended with the test, which fails if that end is not a clean one."""
+        server = Server(*flags, **options)
+        self.addCleanup(server.close)
+        return server
+
+    def assert_spread_within_one(self, counts):
+        self.assertLessEqual(max(counts) - min(counts), 1, counts)
+
+
+def in_loop(test):
+    """Runs an async test. Not IsolatedAsyncioTestCase: its debug mode is too slow for thousands."""
+
+    @functools.wraps(test)
+    def run(self):
+        async def bounded():
+            await asyncio.wait_for(test(self), 2 * PATIENCE)
+
+        asyncio.run(bounded())
+
+    return run
+
+
+needs_ebpf = unittest.skipUnless(
+    proc.may_load_bpf(), "loading the steering program needs CAP_BPF: run as root"
+)
+
+
+def main():
+    raise_descriptor_limit()
+    outcome = unittest.main(module="__main__", verbosity=2, exit=False).result
+    if not outcome.wasSuccessful():
+        sys.exit(1)
+    sys.exit(SKIPPED if outcome.skipped and len(outcome.skipped) == outcome.testsRun else 0)
