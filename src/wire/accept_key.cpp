@@ -1,3 +1,4 @@
+// SHA-1 and base64 by OpenSSL, arranged so that a handshake costs a digest and nothing else.
 #include "accept_key.h"
 
 #include <openssl/evp.h>
@@ -11,7 +12,7 @@ namespace {
 constexpr std::string_view kGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 constexpr std::size_t kDigestBytes = 20;
 
-/// SHA-1, looked up once: a lookup by name costs several times what the digest does.
+/// SHA-1, looked up once a thread: the lookup by name costs several times what the digest does.
 class Sha1 {
  public:
   Sha1() noexcept

@@ -143,8 +143,7 @@ FrameError FrameDecoder::begin_data_frame(Opcode opcode, std::uint64_t payload_b
     if (inside_message()) return FrameError::expected_continuation;
     message_opcode_ = opcode;
     message_bytes_ = 0;
-    message_begun_ = false;
-    text_.reset();
+    message_begun_ = false;  // text_ is between characters: a text that ends elsewhere is refused
   }
   if (payload_bytes > message_bytes_max_ - message_bytes_) return FrameError::message_too_big;
   message_bytes_ += payload_bytes;

@@ -32,6 +32,11 @@ using Fields = http::fields;
 using Request = http::request<http::empty_body>;
 using Refusal = UpgradeRefusal;
 
+constexpr std::string_view kHeadEnd = "\r\n\r\n";
+constexpr std::string_view kBlank = " \t";
+// A 426 has to say what to ask for (RFC 9110, 15.5.22; RFC 6455, 4.4).
+constexpr std::string_view kUpgradeFields = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+
 /// The value of a field that has to stand exactly once; nothing if it is missing or repeated.
 std::optional<std::string_view> only_value(const Fields& fields, http::field name) {
   const auto [first, end] = fields.equal_range(name);
@@ -40,7 +45,6 @@ std::optional<std::string_view> only_value(const Fields& fields, http::field nam
 }
 
 std::string_view trim(std::string_view text) {
-  constexpr std::string_view kBlank = " \t";
   const std::size_t begin = text.find_first_not_of(kBlank);
   if (begin == text.npos) return {};
   return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
@@ -142,16 +146,16 @@ std::optional<Refusal> why_not(const Request& request, const UpgradeRules& rules
                    fmt::format("no such path; served: {}", fmt::join(rules.paths, ", "))};
   }
 
-  constexpr std::string_view kWanted = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
   if (!lists_token(request, http::field::upgrade, "websocket")) {
     return Refusal{http::status::upgrade_required, "this is a WebSocket server: ask for an upgrade",
-                   kWanted};
+                   kUpgradeFields};
   }
   if (!lists_token(request, http::field::connection, "upgrade")) {
     return Refusal{http::status::bad_request, "Connection has to list upgrade"};
   }
   if (only_value(request, http::field::sec_websocket_version) != "13") {
-    return Refusal{http::status::upgrade_required, "Sec-WebSocket-Version has to be 13", kWanted};
+    return Refusal{http::status::upgrade_required, "Sec-WebSocket-Version has to be 13",
+                   kUpgradeFields};
   }
   if (!is_handshake_key(only_value(request, http::field::sec_websocket_key).value_or(""))) {
     return Refusal{http::status::bad_request,
@@ -168,10 +172,9 @@ UpgradeParser::Progress UpgradeParser::feed(std::span<std::byte>& in) noexcept {
   const std::size_t room = rules_->header_bytes_max - bytes_before;
   head_.append(reinterpret_cast<const char*>(in.data()), std::min(in.size(), room));
 
-  constexpr std::string_view kEnd = "\r\n\r\n";
-  const std::size_t looked_at = bytes_before - std::min(bytes_before, kEnd.size() - 1);
-  const std::size_t end = head_.find(kEnd, looked_at);
-  if (end != head_.npos) head_.resize(end + kEnd.size());
+  const std::size_t looked_at = bytes_before - std::min(bytes_before, kHeadEnd.size() - 1);
+  const std::size_t end = head_.find(kHeadEnd, looked_at);
+  if (end != head_.npos) head_.resize(end + kHeadEnd.size());
   in = in.subspan(head_.size() - bytes_before);
 
   if (!may_begin_a_request(head_.front())) {

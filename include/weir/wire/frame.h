@@ -155,7 +155,7 @@ class FrameDecoder {
   std::uint8_t header_bytes_ = 0;
   std::array<std::byte, kHeaderBytesMax> header_{};
 };
-static_assert(sizeof(FrameDecoder) <= 80, "an idle session has 256 bytes for everything");
+static_assert(sizeof(FrameDecoder) <= 64, "an idle session has 256 bytes for everything");
 
 /// Writes the header of a frame with `payload_bytes` to follow, its length spelt in the fewest
 /// bytes, and returns how many bytes it took: 2 to 10, and 4 more with a `mask` (for a client;

@@ -161,10 +161,10 @@ TEST(Utf8, IsCompleteBetweenSequencesOnly) {
   Utf8Validator validator;
   EXPECT_TRUE(validator.complete()) << "an empty text is complete";
   const std::string_view text = "a\xf0\x9f\x8c\x8az";
-  constexpr bool kComplete[] = {true, false, false, false, true, true};
+  constexpr bool is_complete[] = {true, false, false, false, true, true};
   for (std::size_t i = 0; i < text.size(); ++i) {
     ASSERT_TRUE(validator.feed(bytes_of(text.substr(i, 1))));
-    EXPECT_EQ(validator.complete(), kComplete[i]) << i;
+    EXPECT_EQ(validator.complete(), is_complete[i]) << i;
   }
 }
 
