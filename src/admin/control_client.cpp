@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "weir/admin/json_text.h"
+#include "weir/base/units.h"
 
 namespace weir::admin {
 namespace {
@@ -23,7 +24,7 @@ using Unix = asio::local::stream_protocol;
 using boost::system::error_code;
 
 /// The status of 1,024 workers takes 0.4 MiB.
-constexpr std::size_t kAnswerMax = 16 * 1024 * 1024;  // bytes
+constexpr std::size_t kAnswerMax = 16_MiB;
 
 /// What a failed connect means to whoever typed weirctl.
 Error unreachable(const std::string& path, const error_code& error) {

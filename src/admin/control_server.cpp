@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -41,7 +40,6 @@ class ControlServer::Impl : public std::enable_shared_from_this<Impl> {
   /// Hands the listening socket to the io_context and begins to accept.
   [[nodiscard]] error_code open();
   void stop() noexcept;
-  void close_copies() noexcept;
 
  private:
   class Connection;
@@ -81,8 +79,6 @@ class ControlServer::Impl::Connection : public std::enable_shared_from_this<Conn
     deadline_.cancel();
     server_->connections_.erase(shared_from_this());
   }
-
-  [[nodiscard]] int native_handle() { return socket_.native_handle(); }
 
  private:
   void on_line(const error_code& error, std::size_t bytes) {
@@ -177,13 +173,6 @@ void ControlServer::Impl::stop() noexcept {
   while (!connections_.empty()) (*connections_.begin())->close();
 }
 
-void ControlServer::Impl::close_copies() noexcept {
-  stopped_ = true;
-  // Not by Asio, which would take them out of the epoll set that parent and child share.
-  ::close(acceptor_.native_handle());
-  for (const auto& connection : connections_) ::close(connection->native_handle());
-}
-
 ControlServer::ControlServer(std::shared_ptr<Impl> impl) noexcept : impl_{std::move(impl)} {}
 
 Result<std::unique_ptr<ControlServer>> ControlServer::start(asio::io_context& io, std::string path,
@@ -204,15 +193,7 @@ Result<std::unique_ptr<ControlServer>> ControlServer::start(asio::io_context& io
 }
 
 ControlServer::~ControlServer() {
-  if (impl_) impl_->stop();
-}
-
-void ControlServer::abandon() noexcept {
-  if (!impl_) return;
-  impl_->close_copies();
-  // Never destroyed: its sockets would close numbers that by then are somebody else's.
-  static auto* const forgotten = new std::shared_ptr<Impl>;
-  *forgotten = std::move(impl_);
+  impl_->stop();
 }
 
 }  // namespace weir::admin

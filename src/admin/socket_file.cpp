@@ -14,6 +14,7 @@
 namespace weir::admin {
 namespace {
 
+constexpr mode_t kDirectoryMode = S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH;  // 0755
 constexpr std::string_view kOtherPath = "give another path with --control PATH";
 
 UniqueFd unix_socket() {
@@ -106,10 +107,9 @@ void SocketFile::remove() const noexcept {
 }
 
 Result<void> make_directory(const std::string& directory) {
-  constexpr mode_t kMode = S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH;
   // chmod as well, for the umask takes from mkdir's mode.
-  if (::mkdir(directory.c_str(), kMode) == 0) {
-    if (::chmod(directory.c_str(), kMode) == 0) return {};
+  if (::mkdir(directory.c_str(), kDirectoryMode) == 0) {
+    if (::chmod(directory.c_str(), kDirectoryMode) == 0) return {};
   } else if (errno == EEXIST) {
     return {};
   }

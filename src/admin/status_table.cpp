@@ -19,9 +19,10 @@ constexpr std::array<std::string_view, kColumns> kHead{
     "ACCEPTED", "MSGS IN", "MSGS OUT", "IN",    "OUT",   "BUSY"};
 constexpr std::size_t kState = 3;  // the one column of words, flush left
 
+constexpr std::array kUnits{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+
 /// Three digits or more that matter, and a unit: 999B, 1.5KiB, 12.0GiB.
 std::string human_bytes(std::uint64_t bytes) {
-  constexpr std::array kUnits{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   if (bytes < 1024) return fmt::format("{}B", bytes);
   auto scaled = static_cast<double>(bytes);
   std::size_t unit = 0;

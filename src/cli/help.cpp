@@ -1,57 +1,66 @@
 // The help text, from the flag table: groups of two columns, the right one wrapped.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
 #include "weir/cli/flag_table.h"
+#include "wrap.h"
 
 namespace weir::cli {
 namespace {
 
-constexpr std::size_t kWidth = 100;  // columns
-constexpr std::size_t kTextAt = 32;  // where the right column begins
+constexpr std::size_t kTextAt = 32;          // where the right column begins
+constexpr std::size_t kClauseUnbroken = 48;  // a default up to this long keeps to one line
 
-/// Appends `text`, broken at spaces, with `out`'s last line already `used` columns long.
-void append_wrapped(std::string& out, std::string_view text, std::size_t used) {
-  std::size_t column = used;
+/// "(default 4096)", in one piece if it is a short one.
+std::string default_clause(std::string_view standard) {
+  std::string clause = fmt::format("(default {})", standard);
+  if (clause.size() <= kClauseUnbroken) std::replace(clause.begin(), clause.end(), ' ', kHardSpace);
+  return clause;
+}
+
+std::string described(const Flag& flag) {
+  std::string text = flag.full_help();
+  if (flag.repeatable) text += "; may be given again";
+  if (!flag.fallback().empty()) text += ' ' + default_clause(flag.fallback());
+  return text;
+}
+
+void append_flag(std::string& out, const Flag& flag) {
+  const std::string indent(kTextAt, ' ');
+  std::string left = fmt::format("  --{}", flag.name);
+  if (!flag.value.empty()) left += fmt::format(" {}", flag.value);
+  out += left;
+  out += left.size() + 2 > kTextAt ? '\n' + indent : std::string(kTextAt - left.size(), ' ');
+  append_wrapped(out, described(flag), indent);
+}
+
+}  // namespace
+
+void append_wrapped(std::string& out, std::string_view text, std::string_view indent) {
+  std::size_t column = indent.size();
+  bool line_begins = true;
   while (!text.empty()) {
-    const std::string_view word = text.substr(0, text.find(' '));
+    std::string word{text.substr(0, text.find(' '))};
     text.remove_prefix(std::min(word.size() + 1, text.size()));
-    if (column != used && column + 1 + word.size() > kWidth) {
-      out += fmt::format("\n{:{}}", "", used);
-      column = used;
+    std::replace(word.begin(), word.end(), kHardSpace, ' ');
+    if (!line_begins && column + 1 + word.size() > kTextWidth) {
+      out += fmt::format("\n{}", indent);
+      column = indent.size();
+      line_begins = true;
     }
-    if (column != used) {
+    if (!line_begins) {
       out += ' ';
       ++column;
     }
     out += word;
     column += word.size();
+    line_begins = false;
   }
   out += '\n';
 }
-
-std::string described(const Flag& flag) {
-  std::string text{flag.help};
-  if (flag.repeatable) text += "; may be given again";
-  if (!flag.standard.empty()) text += fmt::format(" (default {})", flag.standard);
-  return text;
-}
-
-void append_flag(std::string& out, const Flag& flag) {
-  std::string left = fmt::format("  --{}", flag.name);
-  if (!flag.value.empty()) left += fmt::format(" {}", flag.value);
-  out += left;
-  if (left.size() + 2 > kTextAt) {
-    out += fmt::format("\n{:{}}", "", kTextAt);
-  } else {
-    out.append(kTextAt - left.size(), ' ');
-  }
-  append_wrapped(out, described(flag), kTextAt);
-}
-
-}  // namespace
 
 std::string help_text(const Manual& manual) {
   std::string out;
@@ -66,7 +75,7 @@ std::string help_text(const Manual& manual) {
   }
   if (!manual.units.empty()) {
     out += '\n';
-    append_wrapped(out, manual.units, 0);
+    append_wrapped(out, manual.units, "");
   }
   return out;
 }

@@ -15,6 +15,7 @@ namespace weir::cli {
 namespace {
 
 constexpr std::string_view kProgram = "weir";
+constexpr std::size_t kCpuMaskMax = 65'536;  // bytes: half a million CPUs
 
 std::string name_of(const std::vector<Row<Options>>& rows, const Given& given) {
   return std::string{rows[given.row].flag.name};
@@ -58,8 +59,8 @@ ParseOutcome read(int argc, const char* const* argv, const Host& host) {
 
 Host Host::here() {
   Host host{.cpus = {}, .default_control = default_control_path()};
-  // The mask is as long as the kernel's, which no fixed cpu_set_t is sure to be.
-  for (std::size_t size = sizeof(cpu_set_t); host.cpus.empty() && size <= 64 * 1024; size *= 2) {
+  // The mask must be as long as the kernel's, which no fixed cpu_set_t is sure to be.
+  for (std::size_t size = sizeof(cpu_set_t); host.cpus.empty() && size <= kCpuMaskMax; size *= 2) {
     std::vector<cpu_set_t> mask(size / sizeof(cpu_set_t));
     if (::sched_getaffinity(0, size, mask.data()) != 0) continue;  // EINVAL: longer
     for (int cpu = 0; cpu < static_cast<int>(size * 8); ++cpu)

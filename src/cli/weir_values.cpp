@@ -156,7 +156,8 @@ bool is_account(std::string_view text) noexcept {
 }
 
 std::string policy_list() {
-  return fmt::format("{}", fmt::join(steering::policy_names(), ", "));
+  const auto names = steering::policy_names();
+  return fmt::format("{} or {}", fmt::join(names.first(names.size() - 1), ", "), names.back());
 }
 
 }  // namespace weir::cli

@@ -31,7 +31,8 @@ bool set_account(Options& options, std::string_view text) {
   return true;
 }
 
-/// "least-connections, two-choices, ...": every policy, in the order of the steering part.
+/// "least-connections, two-choices, ... or tuple-hash": every policy, in the order of the steering
+/// part.
 [[nodiscard]] std::string policy_list();
 
 }  // namespace weir::cli

@@ -1,7 +1,7 @@
 // weirctl's flag table and its command line.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 
 #include "command_line.h"
@@ -43,14 +43,14 @@ std::vector<Row<CtlOptions>> rows() {
       {{.name = "watch",
         .value = "SECONDS",
         .group = "Of the command status",
-        .standard = "once",
+        .otherwise = "once",
         .accepts = "a number of seconds from 1 to 3600, or a time such as 500ms",
         .help = "again and again, this far apart, until interrupted"},
        set_watch},
       {{.name = "control",
         .value = "PATH",
         .group = "Of every command",
-        .standard = "/run/weir/control.sock for root, else $XDG_RUNTIME_DIR/weir.sock",
+        .otherwise = "/run/weir/control.sock for root, else $XDG_RUNTIME_DIR/weir.sock",
         .accepts = "a path of 1 to 107 bytes",
         .help = "the control socket of the weir to speak to"},
        set_control},
@@ -64,9 +64,10 @@ std::vector<Row<CtlOptions>> rows() {
 }
 
 std::string command_list() {
-  std::vector<std::string_view> names;
-  for (const CommandRow& command : kCommands) names.push_back(command.name);
-  return fmt::format("{}", fmt::join(names, ", "));
+  std::string names;
+  for (const CommandRow& command : kCommands)
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", command.name);
+  return names;
 }
 
 std::optional<Refused> set_command(CtlOptions& options, const std::vector<std::string>& words) {

@@ -54,7 +54,7 @@ Result<void> show_status(const CtlOptions& options) {
     if (!text) return text.error();
     const bool apart = !first && !redraw && !options.json;  // tables in a pipe
     const std::string_view lead = redraw ? kClear : apart ? "\n" : "";
-    const auto printed = print(fmt::format("{}{}", lead, *text));
+    auto printed = print(fmt::format("{}{}", lead, *text));
     if (!printed || !options.watch) return printed;
     std::this_thread::sleep_for(*options.watch);
   }

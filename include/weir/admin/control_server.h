@@ -8,7 +8,10 @@
 // Who may ask: the socket file is mode 0600 from the moment it exists, so the kernel lets in its
 // owner and root, and no other check is made.
 //
-// Runs on the caller's io_context, on its thread alone; starts no thread, installs no handler.
+// Runs on the caller's io_context, on its thread alone; starts no thread, installs no handler. A
+// forked child closes the descriptors (close_range(2)) and leaves the objects be: it neither runs
+// nor destroys the io_context, whose epoll set it shares with its parent, nor the server, which
+// would take the parent's socket file away.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -21,6 +24,7 @@
 #include <string>
 
 #include "weir/base/result.h"
+#include "weir/base/units.h"
 
 namespace weir::admin {
 
@@ -37,8 +41,8 @@ using CommandTable = std::map<std::string, Command, std::less<>>;
 
 /// Bounds on what clients can hold of the master.
 struct ControlLimits {
-  std::size_t request_bytes = 64 * 1024;  // a line, its newline included
-  std::size_t connections = 32;           // at once; a further one is told so and closed
+  std::size_t request_bytes = 64_KiB;  // a line, its newline included
+  std::size_t connections = 32;        // at once; a further one is told so and closed
   /// For a request to arrive, counted from the last answer, and for its answer to be taken.
   std::chrono::milliseconds patience{5'000};
 };
@@ -60,11 +64,6 @@ class ControlServer {
   ~ControlServer();
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
-
-  /// For a forked child, first thing: closes its copies of the descriptors and forgets the rest,
-  /// so that the parent's socket file and its epoll set, which a fork shares, stay as they are.
-  /// The child neither runs nor destroys the io_context afterwards.
-  void abandon() noexcept;
 
  private:
   class Impl;

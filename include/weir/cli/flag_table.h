@@ -13,15 +13,26 @@
 namespace weir::cli {
 
 struct Flag {
-  std::string_view name = {};      // "workers": --workers; in the configuration file, the key
-  std::string_view value = {};     // stands for the value in the help, "N|auto"; empty: a switch
-  std::string_view group = {};     // the heading it is listed under
-  std::string_view standard = {};  // the default, as one would write it; may be empty
-  std::string accepts = {};        // completes "expected ..."; empty for a switch
-  std::string help = {};           // one clause, no full stop
-  std::string_view manual = {};    // further sentences for the manual page; may be empty
+  std::string_view name = {};       // "workers": --workers; in the configuration file, the key
+  std::string_view value = {};      // stands for the value in the help, "N|auto"; empty: a switch
+  std::string_view group = {};      // the heading it is listed under
+  std::string_view standard = {};   // the default, as a value that is accepted; may be empty
+  std::string_view otherwise = {};  // in words, where no value says what holds without the flag
+  std::string accepts = {};         // completes "expected ..."; empty for a switch
+  std::string help = {};            // one clause, no full stop
+  std::string_view manual = {};     // further sentences for the manual page; may be empty
+  bool accepts_in_help = false;     // a list of words that the help shows after the clause
   bool repeatable = false;
   bool command_line_only = false;  // no key of the configuration file
+
+  /// What holds without the flag; may be empty.
+  [[nodiscard]] std::string_view fallback() const {
+    return standard.empty() ? otherwise : standard;
+  }
+  /// The clause, with what is accepted where that is a list to choose from.
+  [[nodiscard]] std::string full_help() const {
+    return accepts_in_help ? help + ": " + accepts : help;
+  }
 };
 
 /// A program's table with what stands around it.

@@ -21,7 +21,7 @@ CommandTable commands() {
 }
 
 TEST(Answer, IsOneLineForEachRequest) {
-  constexpr std::string_view kMalformed =
+  constexpr std::string_view malformed =
       R"({"ok":false,"error":"expected a JSON object on one line, such as )"
       R"({\"command\":\"status\"}"})";
   const std::string_view deep_open = "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[";
@@ -37,15 +37,15 @@ TEST(Answer, IsOneLineForEachRequest) {
        R"({"ok":false,"error":"unknown command 'stop': expected one of drain, status, help"})"},
       {R"({"command":"a\nb"})",
        R"({"ok":false,"error":"unknown command 'a\nb': expected one of drain, status, help"})"},
-      {R"({"command":1})", kMalformed},
-      {R"({})", kMalformed},
-      {R"(["command","status"])", kMalformed},
-      {R"({"command":"status"} x)", kMalformed},
-      {R"({"command":"status")", kMalformed},
-      {"status", kMalformed},
-      {"", kMalformed},
-      {std::string_view{"\0\xff", 2}, kMalformed},
-      {deep_open, kMalformed},
+      {R"({"command":1})", malformed},
+      {R"({})", malformed},
+      {R"(["command","status"])", malformed},
+      {R"({"command":"status"} x)", malformed},
+      {R"({"command":"status")", malformed},
+      {"status", malformed},
+      {"", malformed},
+      {std::string_view{"\0\xff", 2}, malformed},
+      {deep_open, malformed},
   };
   for (const auto& [line, expected] : cases)
     EXPECT_EQ(answer(commands(), line), std::string{expected} + '\n') << line;

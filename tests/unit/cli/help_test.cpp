@@ -23,9 +23,9 @@ TEST(Help, ShowsEveryRowWithItsDefault) {
     }
     for (const Flag& flag : manual.flags) {
       EXPECT_NE(help.find(fmt::format(" --{} ", flag.name)), help.npos) << flag.name;
-      EXPECT_NE(help.find(flag.help), help.npos) << flag.name;
-      if (!flag.standard.empty()) {
-        EXPECT_NE(help.find(fmt::format("(default {})", flag.standard)), help.npos) << flag.name;
+      EXPECT_NE(help.find(flag.full_help()), help.npos) << flag.name;
+      if (!flag.fallback().empty()) {
+        EXPECT_NE(help.find(fmt::format("(default {})", flag.fallback())), help.npos) << flag.name;
       }
     }
   }
@@ -85,7 +85,7 @@ TEST(Help, RowsAreWellFormed) {
 }
 
 TEST(Nearest, FindsWhatWasMeantAndNothingElse) {
-  constexpr std::array<std::string_view, 3> kNames{"workers", "weights", "listen"};
+  constexpr std::array<std::string_view, 3> names{"workers", "weights", "listen"};
   const std::pair<std::string_view, std::string_view> cases[] = {
       {"worker", "workers"},
       {"wrokers", "workers"},
@@ -96,8 +96,8 @@ TEST(Nearest, FindsWhatWasMeantAndNothingElse) {
       {"", ""},
       {"colour", ""},
   };
-  for (const auto& [word, name] : cases) EXPECT_EQ(nearest(word, kNames), name) << word;
-  EXPECT_EQ(nearest(std::string(65, 'w'), kNames), "");
+  for (const auto& [word, name] : cases) EXPECT_EQ(nearest(word, names), name) << word;
+  EXPECT_EQ(nearest(std::string(65, 'w'), names), "");
 }
 
 TEST(ControlPath, IsRootsOrTheSessions) {

@@ -102,27 +102,22 @@ TEST(Values, EveryFlagIsRead) {
   EXPECT_TRUE(options.check);
 }
 
-struct Wrong {
-  std::vector<std::string> words;
-  std::string_view line;  // after "weir: "
-};
-
 TEST(Values, WrongOnesAreNamedWithWhatIsAccepted) {
-  constexpr std::string_view kAddress =
+  constexpr std::string_view address =
       "expected ADDRESS:PORT with a numeric address, such as 127.0.0.1:9000, [::1]:9000 or *:9000";
-  constexpr std::string_view kPolicies =
-      "expected one of least-connections, two-choices, round-robin, weighted-round-robin, "
-      "source-hash, tuple-hash";
-  constexpr std::string_view kCpus = "expected auto, none or a list of CPUs such as 0-3,8";
-  constexpr std::string_view kWeights =
+  constexpr std::string_view policies =
+      "expected least-connections, two-choices, round-robin, weighted-round-robin, source-hash or "
+      "tuple-hash";
+  constexpr std::string_view cpus = "expected auto, none or a list of CPUs such as 0-3,8";
+  constexpr std::string_view weights =
       "expected numbers from 1 to 1000 with commas between them, such as 4,2,1";
   const auto line = [](std::string_view flag, std::string_view value, std::string_view expected) {
     return fmt::format("weir: --{}: '{}' is not accepted: {}", flag, value, expected);
   };
   const std::tuple<std::string_view, std::string_view, std::string_view> cases[] = {
-      {"listen", "localhost:9000", kAddress},
-      {"listen", "9000", kAddress},
-      {"listen", "1.2.3.4:65536", kAddress},
+      {"listen", "localhost:9000", address},
+      {"listen", "9000", address},
+      {"listen", "1.2.3.4:65536", address},
       {"backlog", "0", "expected a number from 1 to 2147483647"},
       {"backlog", "2147483648", "expected a number from 1 to 2147483647"},
       {"path", "chat", "expected a path that begins with / and has no space, ? or #"},
@@ -133,21 +128,21 @@ TEST(Values, WrongOnesAreNamedWithWhatIsAccepted) {
       {"workers", "1025", "expected auto or a number from 1 to 1024"},
       {"workers", "-1", "expected auto or a number from 1 to 1024"},
       {"workers", "4 ", "expected auto or a number from 1 to 1024"},
-      {"pin", "yes", kCpus},
-      {"pin", "3-1", kCpus},
-      {"pin", "0,", kCpus},
-      {"pin", "0-", kCpus},
-      {"pin", "8192", kCpus},
+      {"pin", "yes", cpus},
+      {"pin", "3-1", cpus},
+      {"pin", "0,", cpus},
+      {"pin", "0-", cpus},
+      {"pin", "8192", cpus},
       {"hang-threshold", "50", "expected 0, or a time from 1ms to 1h"},
       {"hang-threshold", "999us", "expected 0, or a time from 1ms to 1h"},
       {"hang-threshold", "3601s", "expected 0, or a time from 1ms to 1h"},
-      {"steer", "random", kPolicies},
+      {"steer", "random", policies},
       {"steer-backend", "bpf", "expected auto, ebpf or none"},
       {"steer-backend", "cbpf", "expected auto, ebpf or none"},
-      {"weights", "0", kWeights},
-      {"weights", "1001", kWeights},
-      {"weights", "4;2", kWeights},
-      {"weights", "4,,2", kWeights},
+      {"weights", "0", weights},
+      {"weights", "1001", weights},
+      {"weights", "4;2", weights},
+      {"weights", "4,,2", weights},
       {"max-connections", "0", "expected a number from 1 to 1000000000"},
       {"max-connections", "1000000001", "expected a number from 1 to 1000000000"},
       {"max-message-size", "0", "expected a size from 1 to 1GiB, such as 64KiB"},

@@ -39,16 +39,16 @@ TEST(WeirctlOptions, WatchTakesSecondsOrATime) {
 }
 
 TEST(WeirctlOptions, MistakesAreNamedInOneLine) {
-  constexpr std::string_view kWatch =
+  constexpr std::string_view watch =
       "is not accepted: expected a number of seconds from 1 to 3600, or a time such as 500ms";
   const std::pair<std::vector<const char*>, std::string> cases[] = {
       {{}, "weirctl: a command is missing: expected status"},
       {{"start"}, "weirctl: 'start' is no command: expected status"},
       {{"status", "now"}, "weirctl: status takes no 'now'; --help shows its flags"},
       {{"status", "--jason"}, "weirctl: unknown flag '--jason'; did you mean --json?"},
-      {{"status", "--watch=0"}, fmt::format("weirctl: --watch: '0' {}", kWatch)},
-      {{"status", "--watch=3601"}, fmt::format("weirctl: --watch: '3601' {}", kWatch)},
-      {{"status", "--watch=99ms"}, fmt::format("weirctl: --watch: '99ms' {}", kWatch)},
+      {{"status", "--watch=0"}, fmt::format("weirctl: --watch: '0' {}", watch)},
+      {{"status", "--watch=3601"}, fmt::format("weirctl: --watch: '3601' {}", watch)},
+      {{"status", "--watch=99ms"}, fmt::format("weirctl: --watch: '99ms' {}", watch)},
   };
   for (const auto& [words, line] : cases) {
     const auto outcome = parse_words(words);

@@ -1,0 +1,205 @@
+#include "manual/pages.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cctype>
+#include <string_view>
+
+#include "manual/roff.h"
+#include "weir/cli/ctl_options.h"
+#include "weir/cli/options.h"
+#include "weir/cli/version.h"
+
+namespace weir::manual {
+namespace {
+
+using cli::Flag;
+using cli::Manual;
+
+/// A clause as a sentence.
+std::string sentence(std::string clause) {
+  if (clause.empty()) return clause;
+  clause.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(clause.front())));
+  return clause + '.';
+}
+
+std::string described(const Flag& flag) {
+  std::string text = sentence(flag.help);
+  if (!flag.manual.empty()) text += fmt::format(" {}", flag.manual);
+  if (!flag.accepts.empty()) text += fmt::format(" Accepts {}.", flag.accepts);
+  if (!flag.fallback().empty()) text += fmt::format(" Default: {}.", flag.fallback());
+  if (flag.repeatable) text += " May be given again.";
+  return text;
+}
+
+Roff begin(const Manual& manual) {
+  Roff page{manual.program, "8", fmt::format("weir {}", cli::version())};
+  page.section("NAME");
+  page.paragraph(fmt::format("{} - {}", manual.program, manual.purpose));
+  page.section("SYNOPSIS");
+  for (const std::string& line : manual.synopsis) page.synopsis(manual.program, line);
+  return page;
+}
+
+void add_flags(Roff& page, const Manual& manual) {
+  page.section("FLAGS");
+  if (!manual.units.empty()) page.paragraph(manual.units);
+  std::string_view group;
+  for (const Flag& flag : manual.flags) {
+    if (flag.group != group) page.subsection(flag.group);
+    group = flag.group;
+    page.item(fmt::format("--{}", flag.name), flag.value, described(flag));
+  }
+}
+
+struct Entry {
+  std::string_view term;
+  std::string_view text;
+};
+
+template <class Entries>
+void add_entries(Roff& page, const Entries& entries) {
+  for (const Entry& entry : entries) page.item(entry.term, "", entry.text);
+}
+
+constexpr std::array kPolicies{
+    Entry{"least-connections",
+          "The worker with the fewest connections for its weight, those still in the handshake or "
+          "waiting to be accepted counted."},
+    Entry{"two-choices", "The emptier of two workers picked at random."},
+    Entry{"round-robin", "The next worker."},
+    Entry{"weighted-round-robin",
+          "The next worker of a sequence in which each stands as often as "
+          "its weight says, evenly spread."},
+    Entry{"source-hash",
+          "By the client's address: a client keeps its worker, and a worker that is "
+          "lost moves its own clients only."},
+    Entry{"tuple-hash", "By the client's address and port."},
+};
+
+constexpr std::array kExitStatus{
+    Entry{"0", "Ended as it was told to, or --help, --version or --check succeeded."},
+    Entry{"1",
+          "The host or another program stands in the way: a port in use, a right that is "
+          "missing, a kernel too old. One line on standard error says which, and what to "
+          "do."},
+    Entry{"2",
+          "A flag or the configuration file is wrong. One line on standard error names it "
+          "and what is accepted."},
+};
+
+constexpr std::array kCtlExitStatus{
+    Entry{"0", "The answer was printed."},
+    Entry{"1",
+          "No weir answers, this user may not ask, or weir refused. One line on standard "
+          "error says which."},
+    Entry{"2", "A flag is wrong, or the command."},
+};
+
+constexpr std::array kFiles{
+    Entry{"/etc/weir/weir.conf", "The configuration file of the packaged service."},
+    Entry{"/run/weir/control.sock",
+          "The control socket of a weir that root or the packaged "
+          "service runs."},
+    Entry{"$XDG_RUNTIME_DIR/weir.sock", "That of a weir that any other user runs."},
+};
+
+void describe_weir(Roff& page) {
+  page.section("DESCRIPTION");
+  page.paragraph(
+      "weir is a WebSocket server (RFC 6455) for one large host. A master process starts workers, "
+      "each with a loop of its own on io_uring(7), and all of them share the ports given by "
+      "--listen. A small program in the kernel picks the worker of each new connection from the "
+      "workers' present load, before the connection is accepted.");
+  page.paragraph(
+      "A worker that hangs is passed over within --hang-threshold. A worker that dies is "
+      "replaced, and what waited to be accepted by it is accepted by the next; its open sessions "
+      "are lost, those of the others go on.");
+  page.paragraph(
+      "The program in the kernel needs the capability CAP_BPF, or root. Without it the kernel's "
+      "own hash picks the worker, and weir says so when it starts.");
+}
+
+void add_policies(Roff& page) {
+  page.section("POLICIES");
+  page.paragraph("What --steer may name. Under each of them a worker that hangs is passed over.");
+  add_entries(page, kPolicies);
+}
+
+void add_config(Roff& page) {
+  page.section("CONFIGURATION FILE");
+  page.paragraph(
+      "The file of --config has a flag a line, as name = value, without the dashes; the flags of "
+      "the group Program, but for app, belong on the command line only. A line that begins with # "
+      "is a comment, and so is the rest of a line after #. A value may stand in double quotes. A "
+      "flag that may be given again may stand on several lines, or once with a list in brackets. "
+      "A flag of the command line goes before the file's line. An unknown name is an error.");
+  page.example({"# /etc/weir/weir.conf", "listen = [\"0.0.0.0:9000\", \"[::]:9000\"]",
+                "workers = 8", "pin = 0-7", "steer = least-connections", "idle-timeout = 5m"});
+}
+
+void add_signals(Roff& page) {
+  page.section("SIGNALS");
+  page.item("SIGTERM, SIGINT", "",
+            "No new connection is taken, every session is closed with the code 1001, and weir "
+            "ends once all workers have. A second one ends it at once.");
+}
+
+}  // namespace
+
+std::string weir_page() {
+  const Manual manual = cli::weir_manual();
+  Roff page = begin(manual);
+  describe_weir(page);
+  add_flags(page, manual);
+  add_policies(page);
+  add_config(page);
+  add_signals(page);
+  page.section("EXIT STATUS");
+  add_entries(page, kExitStatus);
+  page.section("FILES");
+  add_entries(page, kFiles);
+  page.section("EXAMPLES");
+  page.paragraph("An echo on every address, with four workers on four CPUs:");
+  page.example({"weir --listen '*:9000' --workers 4 --pin 0-3"});
+  page.paragraph("Whether a file is sound, and what it would come to on this host:");
+  page.example({"weir --check --config /etc/weir/weir.conf"});
+  page.section("SEE ALSO");
+  page.paragraph("weirctl(8), io_uring(7), bpf(2), capabilities(7)");
+  return page.text();
+}
+
+std::string weirctl_page() {
+  const Manual manual = cli::weirctl_manual();
+  Roff page = begin(manual);
+  page.section("DESCRIPTION");
+  page.paragraph(
+      "weirctl speaks to a running weir(8) over its control socket, which only the user that "
+      "started weir and root may use.");
+  page.section("COMMANDS");
+  page.item("status", "",
+            "Shows for each worker its slot, process, CPU and state; its connections now, those "
+            "that wait to be accepted, and those assigned and accepted so far; its messages and "
+            "bytes; and the share of the last second that it was busy. The imbalance is the most "
+            "connections of a serving worker over their mean: 1 is even.");
+  add_flags(page, manual);
+  page.section("PROTOCOL");
+  page.paragraph(
+      "The control socket takes one JSON object a line, and answers with one. Any program may "
+      "use it:");
+  page.example({R"({"command":"status"})", R"({"ok":true,"status":{"master_pid":4711,...}})",
+                R"({"command":"stop"})",
+                R"({"ok":false,"error":"unknown command 'stop': expected one of ..."})"});
+  page.section("EXIT STATUS");
+  add_entries(page, kCtlExitStatus);
+  page.section("EXAMPLES");
+  page.paragraph("The connections of each worker, once a second:");
+  page.example({"weirctl status --watch 1", "weirctl status --json --watch 1 |",
+                "    jq -c '[.workers[].connections]'"});
+  page.section("SEE ALSO");
+  page.paragraph("weir(8)");
+  return page.text();
+}
+
+}  // namespace weir::manual
