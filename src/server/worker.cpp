@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "weir/process/sandbox.h"
+#include "weir/wire/upgrade.h"
 
 namespace weir::server {
 namespace {
@@ -212,6 +213,7 @@ int run_worker(const WorkerOptions& options, process::WorkerSeat seat, session::
     seat.link.failed(worker.error());
     return EXIT_FAILURE;
   }
+  wire::prepare_upgrades();
   if (const auto inside = process::enter_sandbox(); !inside)
     spdlog::warn("serves without a system call filter: {}", to_string(inside.error()));
   seat.link.ready();

@@ -84,7 +84,8 @@ std::string text_of(std::size_t bytes) {
 std::string binary_of(std::size_t bytes) {
   std::string data(bytes, '\0');
   std::uint32_t state = 1;
-  for (char& byte : data) byte = static_cast<char>((state = state * 1'664'525 + 1'013'904'223) >> 24);
+  for (char& byte : data)
+    byte = static_cast<char>((state = state * 1'664'525 + 1'013'904'223) >> 24);
   return data;
 }
 
@@ -264,10 +265,11 @@ class Visit {
   bool pay(const tcp::endpoint& server) {
     began_ns_ = monotonic_ns();
     return step("connect", [&](error_code& e) { stream_.next_layer().connect(server, e); }) &&
-           step("handshake", [&](error_code& e) {
-             port_ = stream_.next_layer().local_endpoint(e).port();
-             if (!e) stream_.handshake("localhost", "/", e);
-           }) &&
+           step("handshake",
+                [&](error_code& e) {
+                  port_ = stream_.next_layer().local_endpoint(e).port();
+                  if (!e) stream_.handshake("localhost", "/", e);
+                }) &&
            step("send", [&](error_code& e) { stream_.write(asio::buffer("visit"sv), e); }) &&
            step("echo", [&](error_code& e) { read(e); }) &&
            step("close", [&](error_code& e) { stream_.close(websocket::close_code::normal, e); });

@@ -62,9 +62,25 @@ struct weir_syn {
 #define WEIR_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/*
+ * The decision is in parts that the verifier checks one by one, knowing nothing of the callers
+ * ("global functions"): as one piece it has so many paths that with CAP_BPF alone, where each
+ * branch is also checked as speculation would run it, a million instructions do not suffice. A
+ * pointer handed to such a part may be null for all the verifier knows, and without CAP_PERFMON
+ * must not be indexed; so each part looks the table up again, which costs a few instructions.
+ */
 #ifdef __bpf__
+static __attribute__((always_inline)) struct weir_table* weir_look_up(void); /* steer.bpf.c */
+#define WEIR_PART __attribute__((noinline))
+/* The asm makes the given table count as used, or clang would not pass it. */
+#define WEIR_PART_ENTRY(table, syn, otherwise) \
+  __asm__ volatile("" : : "r"(table));         \
+  table = weir_look_up();                      \
+  if (!table || !syn) return otherwise
 #define weir_loop(count, step, context) bpf_loop(count, step, context, 0)
 #else
+#define WEIR_PART WEIR_INLINE
+#define WEIR_PART_ENTRY(table, syn, otherwise) (void)0
 /* bpf_loop: calls step(0..count - 1, context) until one returns non-zero. */
 WEIR_INLINE void weir_loop(__u32 count, long (*step)(__u32, void*), void* context) {
   __u32 i;
@@ -93,25 +109,22 @@ WEIR_INLINE __u32 weir_slot_count(const struct weir_table* table) {
   return count < WEIR_SLOTS_MAX ? count : WEIR_SLOTS_MAX;
 }
 
-/* Whether the slot's worker has not woken for longer than the threshold; if so, its key says so
- * from here on, until it wakes. */
-WEIR_INLINE int weir_find_hung(struct weir_table* table, const struct weir_syn* syn, __u32 slot) {
-  __u64 threshold = WEIR_READ(table->config.hang_threshold_ns);
-  __u64 awake_at;
+/* Whether the slot serves and its worker woke within the threshold. If only the latter fails, its
+ * key says so from here on, until it wakes. */
+WEIR_PART int weir_healthy(struct weir_table* table, const struct weir_syn* syn, __u32 slot) {
+  __u64 threshold, awake_at;
 
+  WEIR_PART_ENTRY(table, syn, 0);
   slot &= WEIR_SLOT_MASK;
-  if (threshold == 0) return 0;
+  if (WEIR_READ(table->key[slot]) & WEIR_KEY_UNHEALTHY) return 0;
+  threshold = WEIR_READ(table->config.hang_threshold_ns);
+  if (threshold == 0) return 1;
   awake_at = WEIR_READ(table->row[slot].awake_at_ns);
   /* Signed: the worker may have woken after this CPU read its clock. */
-  if ((__s64)(syn->now_ns - awake_at) <= (__s64)threshold) return 0;
+  if ((__s64)(syn->now_ns - awake_at) <= (__s64)threshold) return 1;
   if (!(__sync_fetch_and_or(&table->key[slot], WEIR_KEY_HUNG) & WEIR_KEY_HUNG))
     table->cpu[syn->cpu & (WEIR_CPUS_MAX - 1)].hung_marked++;
-  return 1;
-}
-
-WEIR_INLINE int weir_healthy(struct weir_table* table, const struct weir_syn* syn, __u32 slot) {
-  slot &= WEIR_SLOT_MASK;
-  return !(WEIR_READ(table->key[slot]) & WEIR_KEY_UNHEALTHY) && !weir_find_hung(table, syn, slot);
+  return 0;
 }
 
 /* ---- The fallback, and least-connections: a scan for the smallest key. ---- */
@@ -151,10 +164,7 @@ WEIR_INLINE __u64 weir_scan(struct weir_table* table, const struct weir_syn* syn
   scan.table = table;
   scan.salt = weir_range(syn->hash, count);
   scan.best = ~0ULL;
-  if (count <= WEIR_SCAN_WIDTH)
-    weir_scan_step(0, &scan);
-  else
-    weir_loop((count + WEIR_SCAN_WIDTH - 1) / WEIR_SCAN_WIDTH, weir_scan_step, &scan);
+  weir_loop((count + WEIR_SCAN_WIDTH - 1) / WEIR_SCAN_WIDTH, weir_scan_step, &scan);
   return scan.best ^ scan.salt;
 }
 
@@ -174,17 +184,18 @@ static long weir_hang_step(__u32 slot, void* context) {
  * The key of the healthy slot of least load; if it has a flag, there is no healthy slot, and it is
  * that of the least loaded serving one (hung), or no slot's at all (out of service).
  */
-static __attribute__((noinline)) __u64 weir_least_loaded(struct weir_table* table,
-                                                         const struct weir_syn* syn, __u32 count) {
+WEIR_PART __u64 weir_least_loaded(struct weir_table* table, const struct weir_syn* syn,
+                                  __u32 count) {
   struct weir_hang_pass pass;
   __u64 key;
   int i;
 
+  WEIR_PART_ENTRY(table, syn, WEIR_KEY_OUT);
   if (count == 0) return WEIR_KEY_OUT; /* not configured yet */
   WEIR_UNROLL
   for (i = 0; i < WEIR_SCAN_TRIES; i++) {
     key = weir_scan(table, syn, count);
-    if ((key & WEIR_KEY_UNHEALTHY) || !weir_find_hung(table, syn, (__u32)key)) return key;
+    if ((key & WEIR_KEY_UNHEALTHY) || weir_healthy(table, syn, (__u32)key)) return key;
   }
   /* Several hung at once: look at every row, so that a host of hung workers costs this once. */
   pass.table = table;
@@ -199,9 +210,8 @@ WEIR_INLINE int weir_propose_two_choices(struct weir_table* table, const struct 
                                          __u32 count) {
   __u64 random = weir_mix(syn->hash);
   __u32 a = weir_range((__u32)random, count);
-  __u32 b = a; /* another one, where there is another */
+  __u32 b = a + 1 + weir_range((__u32)(random >> 32), count - 1); /* another, if there is one */
 
-  if (count > 1) b = a + 1 + weir_range((__u32)(random >> 32), count - 1);
   if (b >= count) b -= count;
   a &= WEIR_SLOT_MASK;
   b &= WEIR_SLOT_MASK;
@@ -216,25 +226,53 @@ WEIR_INLINE int weir_propose_two_choices(struct weir_table* table, const struct 
   return WEIR_ABSTAIN;
 }
 
-/* `weighted`: turns come from the live sequence; else slots simply take turns. */
-WEIR_INLINE int weir_propose_round_robin(struct weir_table* table, const struct weir_syn* syn,
-                                         __u32 count, int weighted) {
-  const struct weir_lookup* lookup = &table->lookup[WEIR_READ(table->config.live) & 1];
-  __u64 length = weighted ? WEIR_READ(lookup->sequence_length) : count;
-  int i;
+/* The slot of the next ticket. `weighted`: turns come from the live sequence; else slots simply
+ * take turns. */
+WEIR_PART int weir_take_turn(struct weir_table* table, const struct weir_syn* syn, int weighted) {
+  const struct weir_lookup* lookup;
+  __u64 ticket, length;
+  __u32 slot;
 
-  if (length == 0) return WEIR_ABSTAIN;
-  for (i = 0; i < WEIR_TICKET_TRIES; i++) {
-    /* An unhealthy slot's turn is passed over, not handed on: the next ticket is the next slot's
-     * own, so a neighbour of a lost slot gets no double share. */
-    __u64 turn = __sync_fetch_and_add(&table->ticket.value, 1) % length;
-    __u32 slot =
-        weighted ? WEIR_READ(lookup->sequence[turn & (WEIR_SEQUENCE_MAX - 1)]) : (__u32)turn;
-
-    slot &= WEIR_SLOT_MASK;
-    if (weir_healthy(table, syn, slot)) return (int)slot;
+  WEIR_PART_ENTRY(table, syn, WEIR_ABSTAIN);
+  ticket = __sync_fetch_and_add(&table->ticket.value, 1);
+  if (weighted) {
+    lookup = &table->lookup[WEIR_READ(table->config.live) & 1];
+    length = WEIR_READ(lookup->sequence_length);
+    if (length == 0) return WEIR_ABSTAIN;
+    slot = WEIR_READ(lookup->sequence[(ticket % length) & (WEIR_SEQUENCE_MAX - 1)]);
+  } else {
+    length = weir_slot_count(table);
+    if (length == 0) return WEIR_ABSTAIN;
+    slot = (__u32)(ticket % length);
   }
-  return WEIR_ABSTAIN;
+  slot &= WEIR_SLOT_MASK;
+  return weir_healthy(table, syn, slot) ? (int)slot : WEIR_ABSTAIN;
+}
+
+/* An unhealthy slot's turn is passed over, not handed on: the next ticket is the next slot's own,
+ * so the neighbour of a lost slot gets no double share. */
+WEIR_INLINE int weir_propose_round_robin(struct weir_table* table, const struct weir_syn* syn,
+                                         int weighted) {
+  int i, slot = WEIR_ABSTAIN;
+
+  WEIR_UNROLL
+  for (i = 0; i < WEIR_TICKET_TRIES; i++) {
+    slot = weir_take_turn(table, syn, weighted);
+    if (slot >= 0) break;
+  }
+  return slot;
+}
+
+WEIR_PART int weir_maglev(struct weir_table* table, const struct weir_syn* syn, __u32 hash) {
+  const struct weir_lookup* lookup;
+  __u32 entry = weir_range(hash, WEIR_MAGLEV_SIZE);
+  __u32 slot;
+
+  WEIR_PART_ENTRY(table, syn, WEIR_ABSTAIN);
+  if (entry >= WEIR_MAGLEV_SIZE) return WEIR_ABSTAIN; /* cannot be, but not all verifiers see it */
+  lookup = &table->lookup[WEIR_READ(table->config.live) & 1];
+  slot = WEIR_READ(lookup->maglev[entry]) & WEIR_SLOT_MASK;
+  return weir_healthy(table, syn, slot) ? (int)slot : WEIR_ABSTAIN;
 }
 
 /*
@@ -244,34 +282,32 @@ WEIR_INLINE int weir_propose_round_robin(struct weir_table* table, const struct 
  */
 WEIR_INLINE int weir_propose_hashed(struct weir_table* table, const struct weir_syn* syn,
                                     int with_port) {
-  const struct weir_lookup* lookup = &table->lookup[WEIR_READ(table->config.live) & 1];
+  int i, slot = WEIR_ABSTAIN;
   __u64 hash;
-  int i;
 
   if (!syn->has_address) return WEIR_ABSTAIN;
   hash = weir_siphash(WEIR_READ(table->config.hash_key[0]), WEIR_READ(table->config.hash_key[1]),
                       syn->address[0], syn->address[1], with_port ? syn->port : 0,
                       with_port ? 18 : 16, 1, 3);
+  WEIR_UNROLL
   for (i = 0; i < WEIR_HASH_TRIES; i++) {
-    __u32 entry = weir_range((__u32)(hash >> 32), WEIR_MAGLEV_SIZE);
-    __u32 slot;
-
-    if (entry >= WEIR_MAGLEV_SIZE) break; /* cannot be; the verifier wants to hear it */
-    slot = WEIR_READ(lookup->maglev[entry]) & WEIR_SLOT_MASK;
-    if (weir_healthy(table, syn, slot)) return (int)slot;
+    slot = weir_maglev(table, syn, (__u32)(hash >> 32));
+    if (slot >= 0) break;
     hash = weir_mix(hash + 1);
   }
-  return WEIR_ABSTAIN;
+  return slot;
 }
 
-WEIR_INLINE int weir_propose(struct weir_table* table, const struct weir_syn* syn, __u32 count) {
-  __u32 policy = WEIR_READ(table->config.policy);
+WEIR_PART int weir_propose(struct weir_table* table, const struct weir_syn* syn, __u32 count) {
+  __u32 policy;
 
+  WEIR_PART_ENTRY(table, syn, WEIR_ABSTAIN);
+  policy = WEIR_READ(table->config.policy);
   switch (policy) {
     case WEIR_TWO_CHOICES: return weir_propose_two_choices(table, syn, count);
     case WEIR_ROUND_ROBIN:
     case WEIR_WEIGHTED_ROUND_ROBIN:
-      return weir_propose_round_robin(table, syn, count, policy == WEIR_WEIGHTED_ROUND_ROBIN);
+      return weir_propose_round_robin(table, syn, policy == WEIR_WEIGHTED_ROUND_ROBIN);
     case WEIR_SOURCE_HASH:
     case WEIR_TUPLE_HASH: return weir_propose_hashed(table, syn, policy == WEIR_TUPLE_HASH);
     default: return WEIR_ABSTAIN;
@@ -295,14 +331,17 @@ WEIR_INLINE void weir_uncount(struct weir_table* table, const struct weir_syn* s
 
 /* Takes back what weir_steer() counted for `slot`, when the connection could not go there after
  * all. Gives up under contention: what is left is the reconciler's to find. */
-WEIR_INLINE void weir_discharge(struct weir_table* table, const struct weir_syn* syn, __u32 slot) {
+WEIR_PART int weir_discharge(struct weir_table* table, const struct weir_syn* syn, __u32 slot) {
   __u64 step;
   int i;
 
+  WEIR_PART_ENTRY(table, syn, 0);
+  table->cpu[syn->cpu & (WEIR_CPUS_MAX - 1)].select_failed++;
   slot &= WEIR_SLOT_MASK;
   step = WEIR_READ(table->steered[slot].step);
   weir_uncount(table, syn);
   __sync_fetch_and_sub(&table->steered[slot].assigned, 1);
+  WEIR_UNROLL
   for (i = 0; i < 4; i++) {
     __u64 key = WEIR_READ(table->key[slot]);
 
@@ -310,17 +349,22 @@ WEIR_INLINE void weir_discharge(struct weir_table* table, const struct weir_syn*
     if ((key & WEIR_KEY_LOAD_MASK) < step) break;
     if (__sync_val_compare_and_swap(&table->key[slot], key, key - step) == key) break;
   }
+  return 0; /* a part must return something */
 }
 
 /*
  * Decides, and counts the decision: returns 0..WEIR_SLOTS_MAX - 1, WEIR_ABSTAIN or WEIR_REFUSE.
  */
-WEIR_INLINE int weir_steer(struct weir_table* table, const struct weir_syn* syn) {
-  struct weir_program_counters* counters = &table->cpu[syn->cpu & (WEIR_CPUS_MAX - 1)];
-  __u32 count = weir_slot_count(table);
-  __u64 max = WEIR_READ(table->config.max_connections);
+WEIR_PART int weir_steer(struct weir_table* table, const struct weir_syn* syn) {
+  struct weir_program_counters* counters;
+  __u32 count;
+  __u64 max;
   int slot;
 
+  WEIR_PART_ENTRY(table, syn, WEIR_ABSTAIN);
+  counters = &table->cpu[syn->cpu & (WEIR_CPUS_MAX - 1)];
+  count = weir_slot_count(table);
+  max = WEIR_READ(table->config.max_connections);
   if (syn->migrating) {
     counters->migrated++;
   } else {

@@ -37,6 +37,10 @@ struct UpgradeRequest {
 
 struct UpgradeRefusal;  // upgrade.cpp's own
 
+/// Does ahead of the first handshake, on the thread of the handshakes, what would read files in it:
+/// OpenSSL looks up SHA-1, and its configuration for that. Call it before entering a sandbox.
+void prepare_upgrades() noexcept;
+
 /// One per handshake: heavy, so made for it and freed after it. Movable.
 class UpgradeParser {
  public:

@@ -34,6 +34,12 @@ struct {
   __type(value, __u64);
 } weir_listeners SEC(".maps");
 
+static __always_inline struct weir_table* weir_look_up(void) {
+  __u32 zero = 0;
+
+  return bpf_map_lookup_elem(&weir_load, &zero);
+}
+
 /* IPv4 as IPv6 would have it (::ffff:a.b.c.d), so that a client hashes the same either way. */
 static __always_inline void set_ipv4(struct weir_syn* syn, __be32 address) {
   syn->address[0] = 0;
@@ -62,10 +68,10 @@ SEC("sk_reuseport/migrate")
 int weir_select(struct sk_reuseport_md* ctx) {
   struct weir_syn syn = {};
   struct weir_table* table;
-  __u32 zero = 0, slot, policy;
+  __u32 slot, policy;
   int choice;
 
-  table = bpf_map_lookup_elem(&weir_load, &zero);
+  table = weir_look_up();
   if (!table) return SK_PASS; /* cannot be: the map has its one entry from the start */
 
   syn.now_ns = bpf_ktime_get_ns();
@@ -82,11 +88,8 @@ int weir_select(struct sk_reuseport_md* ctx) {
   if (choice < 0) return SK_PASS;
 
   slot = (__u32)choice & WEIR_SLOT_MASK;
-  if (bpf_sk_select_reuseport(ctx, &weir_listeners, &slot, 0)) {
-    /* No listener in that slot. Returning without one leaves the choice to the kernel's hash. */
-    table->cpu[syn.cpu & (WEIR_CPUS_MAX - 1)].select_failed++;
-    weir_discharge(table, &syn, slot);
-  }
+  /* If there is no listener in that slot, returning without one leaves it to the kernel's hash. */
+  if (bpf_sk_select_reuseport(ctx, &weir_listeners, &slot, 0)) weir_discharge(table, &syn, slot);
   return SK_PASS;
 }
 
