@@ -83,6 +83,7 @@ Worker::Worker(const WorkerOptions& options, process::WorkerSeat& seat, session:
 int Worker::run() {
   while (!stop_now_ && (!stopping_ || sessions_.count() > 0)) {
     sessions_.flush(now_);
+    report_ends();  // flushing ends sessions too, and the sleep may be long
     const Instant sleeps = monotonic_now();
     if (auto waited = ring_.submit_and_wait(sleep_limit(sleeps)); !waited) {
       spdlog::critical("{}", to_string(waited.error()));
@@ -93,7 +94,6 @@ int Worker::run() {
     const unsigned completions = ring_.reap([this](const io::Completion& c) { dispatch(c); });
     sessions_.run_deadlines(now_);
     resume_accepts();
-    report_ends();
     report_turn(woke, sleeps, completions);
   }
   return EXIT_SUCCESS;

@@ -52,7 +52,8 @@ void Sessions::receive_ended(Session& session, int result, Instant now) {
 
 void Sessions::keep_receiving(Session& session) {
   const io::Tag tag = io::Tag::of(io::Op::receive, session.slot, session.generation);
-  const bool wanted = session.state != State::releasing && !session.end_of_stream;
+  const bool wanted = session.state != State::free && session.state != State::releasing &&
+                      !session.end_of_stream;
   if (!wanted) return;
   const bool over =
       session.state != State::lingering && session.backlog_bytes() > rules_.high_water_bytes;

@@ -163,6 +163,7 @@ TEST_F(SessionTest, AResetEndsTheSessionQuietly) {
   peer.reset();
   turn_until([&] { return sessions_->count() == 0; });
   EXPECT_EQ(handler_.closed, std::vector{CloseCode::abnormal});
+  EXPECT_TRUE(is_quiet()) << "an operation was left for a place that is free";
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ class SessionTest : public testing::Test {
   void turn(Duration wait = milliseconds{1}) {
     sessions_->flush(now_);
     ASSERT_TRUE(ring_->submit_and_wait(wait));
-    ring_->reap([&](const io::Completion& c) {
+    completions_ += ring_->reap([&](const io::Completion& c) {
       if (c.tag.operation() == io::Op::receive) sessions_->on_receive(c, now_);
       if (c.tag.operation() == io::Op::send) sessions_->on_send(c, now_);
     });
@@ -144,7 +144,15 @@ class SessionTest : public testing::Test {
     turn();
   }
 
+  /// Whether the kernel has nothing more to say, once every session has ended.
+  [[nodiscard]] bool is_quiet() {
+    const std::uint64_t before = completions_;
+    for (int i = 0; i < 5; ++i) turn();
+    return completions_ == before;
+  }
+
   SessionRules rules_;
+  std::uint64_t completions_ = 0;
   Recorder handler_;
   Instant now_ = kStart;
   std::unique_ptr<io::Ring> ring_;
