@@ -58,6 +58,12 @@ def open_session(address, source=None):
     return peer
 
 
+def reset(peer):
+    """Closes with a reset: the peer is gone, and has not said goodbye."""
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+
+
 def frame(opcode, payload, fin=True):
     """A client's frame. The mask is all zeroes: allowed, and it leaves the payload readable."""
     size = len(payload)

@@ -88,7 +88,7 @@ class Server:
                     raise AssertionError(f"weir {what} without {pattern!r}; its log:\n{self._text()}")
 
     def _text(self):
-        return "\n".join(line["message"] for line in self._lines if line)
+        return "\n".join(line["message"] for line in self._lines[-20:] if line)
 
     def _await_address(self, index):
         text = self.await_log(r"^listening on (\S+)$", index)[1]
@@ -182,7 +182,10 @@ class Server:
             self._kill_all()
             shutil.rmtree(self._directory, ignore_errors=True)
         if unexpected := self.unexpected():
-            raise AssertionError("weir logged what it should not have:\n" + "\n".join(unexpected))
+            raise AssertionError(
+                f"weir logged {len(unexpected)} lines that it should not have, the first of them:\n"
+                + "\n".join(unexpected[:20])
+            )
 
     def _kill_all(self):
         for pid in proc.session_members(self.pid):
