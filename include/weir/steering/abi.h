@@ -80,7 +80,8 @@ struct weir_config {
   __u64 max_connections;   /* 0: no limit */
   __u64 hash_key[2];       /* secret: a client cannot aim at a slot */
   __u32 live;              /* which of lookup[2] the program reads: 0 or 1 */
-  __u32 reserved[3];
+  __u32 zero;              /* always 0: see weir_scan_step in pick.h */
+  __u32 reserved[2];
 };
 
 /* A counter that many CPUs add to, alone on its line. */
