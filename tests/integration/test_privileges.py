@@ -1,0 +1,132 @@
+"""What weir may do and what it gives up: started by nobody, and started by root."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from harness import proc, raw
+from harness.environment import PATIENCE, WEIR
+from harness.suite import WeirTest, main
+
+NOBODY = 65_534
+AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs")
+NO_BPF = (
+    "loading the steering program: Operation not permitted; it needs CAP_BPF: run as root, grant it "
+    "with setcap cap_bpf+ep, or use --steer-backend none"
+)
+
+needs_root = unittest.skipUnless(os.geteuid() == 0, "becoming another user takes root")
+
+
+@needs_root
+class UnprivilegedTest(WeirTest):
+    @classmethod
+    def setUpClass(cls):
+        """A copy of the binary that nobody can reach, wherever it was built."""
+        cls.directory = tempfile.mkdtemp(prefix="weir-test-")
+        os.chmod(cls.directory, 0o755)
+        cls.binary = shutil.copy(WEIR, cls.directory)
+        os.chmod(cls.binary, 0o755)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.directory)
+
+    def test_auto_falls_back_says_why_and_serves(self):
+        """No CAP_BPF: one line of warning with the reason and the remedy, and every worker serves,
+        as the kernel's hash spreads connections."""
+        server = self.start_weir(through=AS_NOBODY, binary=self.binary, owner=NOBODY)
+        warnings = server.messages("warning")
+        self.assertEqual(warnings, [f"steering falls back to none: {NO_BPF}"])
+        self.assertEqual(proc.status(server.pid)["Uid"].split(), [str(NOBODY)] * 4)
+        peers = []
+        for number in range(200):
+            peers.append(raw.open_session(server.address))
+            self.addCleanup(peers[-1].close)
+            text = b"number %03d" % number
+            peers[-1].sendall(raw.frame(raw.TEXT, text))
+            self.assertEqual(raw.receive(peers[-1], 12), b"\x81\x0a" + text)
+        status = server.status()
+        self.assertEqual((status["backend"], status["connections"]), ("none", 200))
+        self.assertGreater(min(w["connections"] for w in status["workers"]), 0)
+
+    def test_ebpf_by_name_is_refused_with_the_remedy(self):
+        """Who asks for it gets it or nothing: status 1, also from --check."""
+        for check in ([], ["--check"]):
+            with self.subTest(check):
+                done = subprocess.run(
+                    [*AS_NOBODY, self.binary, "--listen", "127.0.0.1:0", "--steer-backend", "ebpf", *check],
+                    capture_output=True, text=True, timeout=PATIENCE, check=False,
+                )  # fmt: skip
+                self.assertEqual((done.returncode, done.stderr), (1, f"weir: {NO_BPF}\n"))
+
+    def test_becoming_somebody_else_is_refused(self):
+        """--user takes the right to."""
+        done = subprocess.run(
+            [*AS_NOBODY, self.binary, "--listen", "127.0.0.1:0", "--user", "root"],
+            capture_output=True, text=True, timeout=PATIENCE, check=False,
+        )  # fmt: skip
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("--user and --group need the right to change to another user", done.stderr)
+
+
+@needs_root
+class DroppedTest(WeirTest):
+    def assert_powerless(self, pid, uid):
+        """No capability, not even to get one back, and no way to gain one by exec."""
+        status = proc.status(pid)
+        for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+            self.assertEqual(int(status[name], 16), 0, name)
+        self.assertEqual(status["NoNewPrivs"], "1")
+        self.assertEqual(status["Uid"].split(), [str(uid)] * 4)
+        self.assertEqual(status["Gid"].split(), [str(uid)] * 4)
+
+    def test_workers_become_the_user_and_keep_nothing(self):
+        """--user nobody: the uid, the gid, no group besides, no capability, no_new_privs; so has
+        the successor of one that was killed."""
+        server = self.start_weir("--user", "nobody")
+        for pid in server.column("pid"):
+            self.assert_powerless(pid, NOBODY)
+            self.assertEqual(proc.status(pid)["Groups"], "")
+        self.assertLessEqual(
+            proc.effective_capabilities(server.pid),
+            {proc.CAP_SETUID, proc.CAP_SETGID, proc.CAP_KILL},
+        )
+        self.assertEqual(int(proc.status(server.pid)["CapPrm"], 16), 0b1110_0000)
+
+        server.expect_error(r"^slot 0: worker \d+ ended with signal 9")
+        killed = server.column("pid")[0]
+        os.kill(killed, 9)
+        seen = server.await_status(
+            lambda s: s["workers"][0]["pid"] not in (0, killed)
+            and s["workers"][0]["state"] == "serving",
+            "it is replaced",
+        )
+        self.assert_powerless(seen["workers"][0]["pid"], NOBODY)
+        with raw.open_session(server.address) as peer:
+            peer.sendall(raw.frame(raw.TEXT, b"hi"))
+            self.assertEqual(raw.receive(peer, 4), b"\x81\x02hi")
+
+    def test_without_a_user_root_keeps_nothing_either(self):
+        """The name stays, the capabilities go: of the workers and of the master."""
+        server = self.start_weir()
+        for pid in server.column("pid"):
+            self.assert_powerless(pid, 0)
+        self.assertEqual(proc.effective_capabilities(server.pid), set())
+
+    def test_workers_hold_no_descriptor_that_they_do_not_need(self):
+        """Beside the standard ones: the ring, the signals, and one listener for each address."""
+        server = self.start_weir(listen=("127.0.0.1:0", "[::1]:0"))
+        for pid in server.column("pid"):
+            own = [number for number in os.listdir(f"/proc/{pid}/fd") if int(number) > 2]
+            names = [os.readlink(f"/proc/{pid}/fd/{number}") for number in own]
+            kinds = sorted(name.partition("socket:")[1] or name for name in names)
+            self.assertEqual(
+                kinds, ["anon_inode:[io_uring]", "anon_inode:[signalfd]", "socket:", "socket:"]
+            )
+
+
+if __name__ == "__main__":
+    main()
