@@ -22,7 +22,7 @@ void BM_pick(benchmark::State& state) {
   const auto slots = static_cast<std::uint32_t>(state.range(1));
   state.SetLabel(std::string{to_string(policy)});
 
-  auto table = std::move(LoadTable::in_shared_memory().value());
+  auto table = LoadTable::in_shared_memory().value();
   table.configure({.slots = slots, .policy = policy, .weights = {}});
   for (std::uint32_t slot = 0; slot < slots; ++slot) {
     table.raw().row[slot].awake_at_ns = kNow;

@@ -66,8 +66,10 @@ class LoadTable {
   /// that come or go in the same instant may be counted at the old weight: reconciliation mends it.
   void set_weights(std::span<const std::uint32_t> weights);
 
-  /// Lets new connections in. Its worker should have called WorkerSlot::woke(): until it does, a
-  /// hang threshold makes the program pass the slot over as hung.
+  /// Lets new connections in. The lookup tables of round-robin and the hashes hold every configured
+  /// slot, serving or not (pick.h passes over those that do not), so this rebuilds nothing, and a
+  /// slot that returns finds its old clients. Its worker should have called WorkerSlot::woke():
+  /// until it does, a hang threshold makes the program pass the slot over as hung.
   void mark_serving(std::uint32_t slot) noexcept;
   /// Keeps new connections out; those that the slot has stay counted.
   void mark_down(std::uint32_t slot) noexcept;

@@ -21,8 +21,9 @@
  * Between reading keys and charging one, another CPU may do the same: with k CPUs in the program
  * at one moment the chosen slot may end k - 1 above the minimum. A lock would cost more than that.
  *
- * For the verifier: no unbounded loop, scans by bpf_loop (kernel 5.17), each index masked or
- * compared right before its use. Must load on 6.1 when compiled by clang 14 with -mcpu=v3.
+ * For the verifier: loops are unrolled or bpf_loop (kernel 5.17), each index is masked or compared
+ * right before its use, and the parts are functions of their own (WEIR_PART). Must load on 6.1
+ * with CAP_BPF alone, compiled by clang 14 with -mcpu=v3.
  */
 #ifndef WEIR_STEERING_PICK_H
 #define WEIR_STEERING_PICK_H
@@ -133,7 +134,7 @@ struct weir_scan_state {
   struct weir_table* table;
   __u64 salt; /* XORed into each key's slot bits */
   __u64 best; /* the smallest salted key so far */
-  __u64 zero; /* 0, but the verifier does not know */
+  __u64 zero; /* 0, which the verifier cannot know */
 };
 
 static long weir_scan_step(__u32 block, void* context) {

@@ -10,9 +10,10 @@
 //   other process needs to run for that, the master included.
 // - The kernel holds the program through the listeners: steering outlives the master.
 // - The program counts a connection at its SYN and the worker uncounts it at its end, so anything
-//   in between that goes wrong without a word (a handshake never completed, a worker killed)
-//   leaves drift. reconcile() takes it back from the truth that can be read: open connections, and
-//   the accept queue's length.
+//   in between that goes wrong without a word (a handshake never completed, a SYN sent again
+//   because the queue was full, a SYN cookie's second run, a worker killed) leaves drift.
+//   reconcile() takes it back from the truth that can be read: open connections, and the accept
+//   queue's length.
 // - With several listen addresses there is one program and socket array per address (a socket
 //   array belongs to one group), and one table that all of them share.
 //

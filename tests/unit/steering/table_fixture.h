@@ -72,7 +72,7 @@ class TableTest : public ::testing::Test {
 
   std::uint64_t now = kNow;
   std::mt19937_64 random{20'260'101};  // any seed: fixed so that a failure repeats
-  LoadTable table = std::move(LoadTable::in_shared_memory().value());
+  LoadTable table = LoadTable::in_shared_memory().value();
   weir_table& raw = table.raw();
 };
 
