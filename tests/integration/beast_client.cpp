@@ -43,6 +43,10 @@ using beast::error_code;
 using Stream = websocket::stream<tcp::socket>;
 
 constexpr std::size_t kMessageBytesMax = 64U << 20;
+constexpr std::string_view kPattern =
+    "weir \u00df\u2202\U0001d11e ";  // characters of 1, 2, 3 and 4 bytes
+/// Of a storm: enough to see what is wrong, and no endless loop around a dead server.
+constexpr std::size_t kFailuresMax = 1'000;
 
 struct Wrong : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -73,7 +77,6 @@ class Words {
 };
 
 std::string text_of(std::size_t bytes) {
-  constexpr std::string_view kPattern = "weir \u00df\u2202\U0001d11e ";  // 1, 2, 3 and 4 bytes
   std::string text;
   text.reserve(bytes);
   while (text.size() + kPattern.size() <= bytes) text += kPattern;
@@ -303,7 +306,6 @@ class Visit {
 };
 
 int storm(const tcp::endpoint& server, std::size_t width) {
-  constexpr std::size_t kFailuresMax = 1'000;  // enough to see; no loop around a dead server
   std::mutex mutex;
   std::vector<std::string> failures;
   std::atomic<std::size_t> done{0};

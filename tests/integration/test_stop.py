@@ -9,6 +9,7 @@ from websockets.exceptions import ConnectionClosed
 
 from harness import raw, sessions
 from harness.environment import scaled
+from harness.server import Server
 from harness.suite import WeirTest, in_loop, main
 
 GOODBYE = b"\x88\x19\x03\xe9server is shutting down"
@@ -53,7 +54,7 @@ class StopTest(WeirTest):
     @in_loop
     async def test_an_interrupt_from_the_terminal_does_the_same(self):
         """There the whole process group gets SIGINT, and the workers must leave it to the master."""
-        await self.stopped_by(lambda server: os.killpg(server.pid, signal.SIGINT))
+        await self.stopped_by(Server.interrupt_group)
 
     def test_with_no_session_it_stops_at_once(self):
         """Nothing to wait for: no timeout is waited out."""
@@ -101,6 +102,18 @@ class StopTest(WeirTest):
                 server.signal(second)
                 self.assertEqual(server.wait(), 0)
                 self.assertLess(time.monotonic() - began, AT_ONCE)
+
+    def test_signals_that_keep_coming_do_not_change_how_it_ends(self):
+        """Up to the last moment: status 0, and the control socket removed."""
+        for attempt in range(10):
+            server = self.start_weir(workers=1)
+            server.signal(signal.SIGTERM)
+            if attempt % 2:
+                server.await_log("^stopped$")
+            while server.running():
+                server.signal(signal.SIGTERM)
+            self.assertEqual(server.wait(), 0)
+            self.assertFalse(os.path.exists(server.control))
 
     def test_a_client_that_reads_nothing_does_not_hold_up_a_second_signal(self):
         """Nor does output that nobody takes."""

@@ -39,6 +39,7 @@ class Server:
         self._lines = []
         self._more = threading.Condition()
         self._expected = []
+        self._told_to_stop = False
         self._closed = False
         self._process = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
@@ -148,7 +149,13 @@ class Server:
         return seen
 
     def signal(self, number):
+        self._told_to_stop |= number in (signal.SIGTERM, signal.SIGINT)
         self._process.send_signal(number)
+
+    def interrupt_group(self):
+        """What Ctrl-C in a terminal does: SIGINT to the workers as well."""
+        self._told_to_stop = True
+        os.killpg(self.pid, signal.SIGINT)
 
     def running(self):
         return self._process.poll() is None
@@ -171,7 +178,7 @@ class Server:
             return
         self._closed = True
         try:
-            if self.running():
+            if self.running() and not self._told_to_stop:
                 self.signal(signal.SIGTERM)
             status = self.wait()
             if status != 0:
