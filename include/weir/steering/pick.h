@@ -38,8 +38,8 @@ extern "C" {
 #define WEIR_ABSTAIN (-1) /* leave it to the kernel's hash; nothing stays counted */
 #define WEIR_REFUSE (-2)  /* answer with a reset; nothing stays counted */
 
-/* Keys a scan step reads; WEIR_SLOTS_MAX is a multiple. 32 takes 17 % off the program's time at
- * 1,024 slots against 16, 8 % at 256, and adds nothing that can be told from noise at 2. */
+/* Keys a scan step reads; WEIR_SLOTS_MAX is a multiple. Against 16, 32 takes 17 % off the program's
+ * time at 1,024 slots, about 4 % at 64 and 256, and costs nothing at 2 (bench/README.md). */
 #define WEIR_SCAN_WIDTH 32u
 #define WEIR_SCAN_TRIES 3 /* scans that each find one hung slot, before all are looked at */
 #define WEIR_TICKET_TRIES 8
