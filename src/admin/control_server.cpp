@@ -23,8 +23,8 @@ using boost::system::error_code;
 
 namespace {
 
-/// Between two tries to accept while the process is out of descriptors, say.
-constexpr std::chrono::milliseconds kAcceptPause{100};
+/// Between two tries to accept, each of which logs, while the process is out of descriptors, say.
+constexpr std::chrono::seconds kAcceptPause{1};
 
 }  // namespace
 

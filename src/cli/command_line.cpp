@@ -92,11 +92,11 @@ Result<CommandLine, Refused> read(std::string_view program, const std::vector<Fl
                               .where = fmt::format("--{}", flags[row].name)});
   }
   result.words = app.remaining();
-  const auto end_of_flags = std::find(result.words.begin(), result.words.end(), "--");
-  const auto flag_like = std::find_if(result.words.begin(), end_of_flags,
+  const auto flag_like = std::find_if(result.words.begin(), result.words.end(),
                                       [](const auto& word) { return word.starts_with('-'); });
-  if (flag_like != end_of_flags) return unknown_flag(program, flags, *flag_like);
-  if (end_of_flags != result.words.end()) result.words.erase(end_of_flags);
+  if (flag_like == result.words.end()) return result;
+  if (*flag_like != "--") return unknown_flag(program, flags, *flag_like);
+  result.words.erase(flag_like);  // ends the flags: words after it may look like one
   return result;
 }
 

@@ -17,15 +17,11 @@ namespace {
 constexpr std::string_view kProgram = "weir";
 constexpr std::size_t kCpuMaskMax = 65'536;  // bytes: half a million CPUs
 
-std::string name_of(const std::vector<Row<Options>>& rows, const Given& given) {
-  return std::string{rows[given.row].flag.name};
-}
-
 /// The file's settings that no flag of the command line replaces, then the command line's.
 Result<std::vector<Given>, Refused> with_config(const std::vector<Row<Options>>& rows,
                                                 std::vector<Given> flags) {
   const auto config = std::find_if(flags.begin(), flags.end(), [&rows](const Given& given) {
-    return name_of(rows, given) == "config";
+    return rows[given.row].flag.name == "config";
   });
   if (config == flags.end()) return flags;
   auto settings = read_config_file(kProgram, flags_of(rows), config->value);

@@ -85,15 +85,11 @@ TEST(Help, RowsAreWellFormed) {
 }
 
 TEST(Nearest, FindsWhatWasMeantAndNothingElse) {
-  constexpr std::array<std::string_view, 3> names{"workers", "weights", "listen"};
+  constexpr std::array<std::string_view, 4> names{"workers", "weights", "listen", "json"};
   const std::pair<std::string_view, std::string_view> cases[] = {
-      {"worker", "workers"},
-      {"wrokers", "workers"},
-      {"work", "workers"},
-      {"wieghts", "weights"},
-      {"lisen", "listen"},
-      {"port", ""},
-      {"", ""},
+      {"worker", "workers"},  {"wrokers", "workers"}, {"work", "workers"},
+      {"wieghts", "weights"}, {"lisen", "listen"},    {"jsno", "json"},
+      {"jxyn", ""},           {"port", ""},           {"", ""},
       {"colour", ""},
   };
   for (const auto& [word, name] : cases) EXPECT_EQ(nearest(word, names), name) << word;
