@@ -64,7 +64,8 @@ class Steering {
   /// `none` there is nothing to attach, and this succeeds.
   [[nodiscard]] Result<void> attach(std::size_t address, std::span<const int> listeners);
 
-  /// Compares the table with the truth and mends what lasted; call every 100 ms. A handshake that
+  /// Compares the table with the truth and mends what lasted; call every 100 ms. Takes about half a
+  /// microsecond a listener: 0.55 ms for 1,024 on the machine of bench/README.md. A handshake that
   /// never completes is out of the table 3 s and three ticks later. Does nothing with backend
   /// `none`, where only accepted connections are counted.
   void reconcile(Instant now);
