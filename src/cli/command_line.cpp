@@ -47,6 +47,7 @@ Refused unknown_flag(std::string_view program, const std::vector<Flag>& flags,
                      std::string_view word) {
   const std::string_view name = word.substr(0, word.find('='));
   std::vector<std::string_view> names;
+  names.reserve(flags.size());
   for (const Flag& flag : flags) names.push_back(flag.name);
   const std::string_view bare = name.substr(std::min(name.find_first_not_of('-'), name.size()));
   return Refused{fmt::format("{}: unknown flag {}{}", program, in_quotes(name),

@@ -37,7 +37,10 @@ Result<void> print(std::string_view text) {
 
 /// What `status` prints once.
 Result<std::string> status_text(const CtlOptions& options) {
-  auto answer = weir::admin::control_call(options.control, {{"command", "status"}}, kTimeout);
+  // By assignment: of a list in braces GCC 12, linking, warns of overruns that are not there.
+  boost::json::object request;
+  request["command"] = options.command;
+  auto answer = weir::admin::control_call(options.control, request, kTimeout);
   if (!answer) return answer.error();
   const boost::json::value& json = (*answer)["status"];
   if (options.json) return weir::admin::json_text(json) + '\n';

@@ -23,6 +23,7 @@
 #include <memory>
 #include <string>
 
+#include "weir/admin/status.h"
 #include "weir/base/result.h"
 #include "weir/base/units.h"
 
@@ -35,6 +36,9 @@ struct Command {
   std::string help;
   std::function<Result<boost::json::object>(const boost::json::object& request)> run;
 };
+
+/// The command "status", which answers {"status":{...}} with what `now` returns.
+[[nodiscard]] Command status_command(std::function<Status()> now);
 
 /// By name; std::less<> so that a string_view finds.
 using CommandTable = std::map<std::string, Command, std::less<>>;

@@ -51,5 +51,14 @@ TEST(Answer, IsOneLineForEachRequest) {
     EXPECT_EQ(answer(commands(), line), std::string{expected} + '\n') << line;
 }
 
+TEST(Answer, OfStatusIsTheStatusAtThatMoment) {
+  CommandTable table;
+  Status status{.master_pid = 1};
+  table["status"] = status_command([&status] { return status; });
+  status.master_pid = 7;
+  const std::string line = answer(table, R"({"command":"status"})");
+  EXPECT_TRUE(line.starts_with(R"({"ok":true,"status":{"master_pid":7,"version":"",)")) << line;
+}
+
 }  // namespace
 }  // namespace weir::admin

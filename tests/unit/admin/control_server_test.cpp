@@ -43,15 +43,18 @@ class Server {
     if (started) server_ = std::move(*started);
     thread_ = std::thread{[this] { io_.run(); }};
   }
-  ~Server() {
+  ~Server() { stop(); }
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  void stop() {
+    if (!thread_.joinable()) return;
     boost::asio::post(io_, [this] {
       server_.reset();
       guard_.reset();
     });
     thread_.join();
   }
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
 
   [[nodiscard]] std::string path() const { return directory_ / "control.sock"; }
 
@@ -206,17 +209,14 @@ TEST(ControlServer, HoldsNoMoreClientsThanTheLimit) {
 }
 
 TEST(ControlServer, EndsItsClientsAndItsNameWithItself) {
-  std::string path;
-  std::unique_ptr<Client> client;
-  {
-    const Server server{kPatient};
-    path = server.path();
-    client = std::make_unique<Client>(path);
-    client->send(kRequest);
-    EXPECT_EQ(client->line(), kAnswer);
-  }
-  EXPECT_TRUE(client->ends());
-  EXPECT_FALSE(std::filesystem::exists(path));
+  Server server{kPatient};
+  const Client client{server.path()};
+  client.send(kRequest);
+  EXPECT_EQ(client.line(), kAnswer);
+  EXPECT_TRUE(std::filesystem::exists(server.path()));
+  server.stop();
+  EXPECT_TRUE(client.ends());
+  EXPECT_FALSE(std::filesystem::exists(server.path()));
 }
 
 TEST(ControlServer, ASecondOneIsRefused) {
