@@ -20,8 +20,8 @@ std::string names_of(const CommandTable& commands) {
   return names + std::string{kHelp};
 }
 
-// Objects are filled by assignment here: of those made of lists in braces GCC 12, when it links,
-// warns of overruns that are not there.
+// Objects are filled by assignment here: of those made of lists in braces GCC 12, with link-time
+// optimisation, warns of overruns that are not there.
 
 json::object help_of(const CommandTable& commands) {
   json::object rows;

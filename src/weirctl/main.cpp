@@ -37,7 +37,7 @@ Result<void> print(std::string_view text) {
 
 /// What `status` prints once.
 Result<std::string> status_text(const CtlOptions& options) {
-  // By assignment: of a list in braces GCC 12, linking, warns of overruns that are not there.
+  // Not as a list in braces; see answer.cpp of the admin part.
   boost::json::object request;
   request["command"] = options.command;
   auto answer = weir::admin::control_call(options.control, request, kTimeout);
