@@ -33,10 +33,15 @@ void take_over_signals() noexcept {
   ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
 }
 
-SignalsBlocked::SignalsBlocked() noexcept {
+void block_signals() noexcept {
   sigset_t all;
   sigfillset(&all);
-  ::sigprocmask(SIG_SETMASK, &all, &before_);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+}
+
+SignalsBlocked::SignalsBlocked() noexcept {
+  ::sigprocmask(SIG_SETMASK, nullptr, &before_);
+  block_signals();
 }
 
 SignalsBlocked::~SignalsBlocked() {

@@ -1,5 +1,6 @@
-// What a child does between fork and its own work: lets go of the master's descriptors and signal
-// handling. Only the fork's single thread exists, and nothing of the master's loop may be used.
+// Signals, descriptors and CPUs of a process: what a child does between fork and its own work (only
+// the fork's single thread exists, and nothing of the master's loop may be used), and what the
+// master does around it.
 #pragma once
 
 #include <csignal>
@@ -14,6 +15,9 @@ void close_all_but(std::span<const int> kept) noexcept;
 /// reaches the whole process group, and the master decides what it means), SIGTERM stays blocked
 /// for the worker to read from a signalfd.
 void take_over_signals() noexcept;
+
+/// Blocks all signals for the rest of the process: what it is doing is ending.
+void block_signals() noexcept;
 
 /// Blocks all signals for its life, so that none can be taken by a child that still runs the
 /// parent's handlers, which would write into the parent's pipe.

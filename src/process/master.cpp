@@ -109,6 +109,9 @@ int Master::run() {
   tick();
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot) start(slot);
   io_.run();
+  // The signal set goes with the master, and its signals would then have their default action: one
+  // that comes late would turn an orderly end into a death by signal.
+  block_signals();
   return exit_status_;
 }
 
