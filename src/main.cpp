@@ -36,11 +36,7 @@ std::unique_ptr<session::Handler> make_handler(cli::App app) {
 }
 
 admin::CommandTable commands(const process::Master& master) {
-  return {{"status",
-           {.help = "what each worker does",
-            .run = [&master](const boost::json::object&) -> Result<boost::json::object> {
-              return boost::json::object{{"status", admin::to_json(launch::status_of(master))}};
-            }}}};
+  return {{"status", admin::status_command([&master] { return launch::status_of(master); })}};
 }
 
 /// Opens the control socket. Only one that was asked for by name is worth not starting for.

@@ -95,8 +95,8 @@ Result<Ring> Ring::create(const RingOptions& options) {
       error < 0)
     return setup_error(-error);
   made.owned_ = true;
-  constexpr unsigned kFeatures = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_CQE_SKIP;
-  if ((params.features & kFeatures) != kFeatures) return setup_error(EINVAL);
+  constexpr unsigned features = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_CQE_SKIP;
+  if ((params.features & features) != features) return setup_error(EINVAL);
   return made;
 }
 
