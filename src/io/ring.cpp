@@ -45,7 +45,9 @@ Error setup_error(int number) {
       return {"this kernel's io_uring lacks SINGLE_ISSUER or DEFER_TASKRUN",
               "run on Linux 6.1 or later"};
     case ENOMEM:
-      return {"no memory for an io_uring", "raise RLIMIT_MEMLOCK or the container's memory limit"};
+      return {"no memory for an io_uring",
+              "raise the limit on locked memory (ulimit -l, or LimitMEMLOCK= of the unit) or the "
+              "container's memory limit, or start fewer workers"};
     default: return os_error("io_uring_setup", number);
   }
 }

@@ -54,6 +54,7 @@ Result<Plan> make_plan(const cli::Options& options) {
   master.cpus = worker_cpus(options, host, master.workers);
 
   const std::size_t addresses = options.listen.size();
+  process::raise_locked_memory_limit();
   plan.descriptors = process::raise_descriptor_limit();
   // The master holds every listener, a pidfd and for a moment a pipe for each worker.
   const std::uint64_t masters_own = master.workers * (addresses + 2) + kDescriptorsReserved;

@@ -160,6 +160,7 @@ void Master::become_worker_process(std::uint32_t slot, UniqueFd link) {
                   .listeners = listeners_.of_slot(slot),
                   .table = &steering_.table(),
                   .counting = steering_.counting(),
+                  .identity = options_.identity,
                   .link = WorkerLink{UniqueFd{}}};
   std::vector<int> kept = seat.listeners;
   kept.push_back(link.get());
@@ -169,15 +170,9 @@ void Master::become_worker_process(std::uint32_t slot, UniqueFd link) {
   ::prctl(PR_SET_NAME, fmt::format("weir-{}", slot).c_str(), 0, 0, 0);
   seat.link = WorkerLink{std::move(link)};
 
-  int status = EXIT_FAILURE;
   if (const auto& cpu = workers_[slot]->cpu; cpu && !pin_to(*cpu))
     spdlog::warn("cannot be pinned to CPU {}; runs wherever the kernel puts it", *cpu);
-  if (const auto become = become_worker(options_.identity); !become) {
-    seat.link.failed(become.error());
-  } else {
-    status = worker_main_(std::move(seat));
-  }
-  ::_exit(status);  // no destructor of the master's may run here
+  ::_exit(worker_main_(std::move(seat)));  // no destructor of the master's may run here
 }
 
 void Master::await_word(std::uint32_t slot) {

@@ -92,8 +92,17 @@ Result<void> become_worker(const std::optional<Identity>& identity) {
 
 Result<void> reduce_master(const std::optional<Identity>& identity) {
   // SETPCAP is not kept: nothing is handed on but by fork, and a worker drops all.
-  if (identity) return keep_only({CAP_SETUID, CAP_SETGID, CAP_KILL});
-  return keep_only({});
+  if (identity) return keep_only({CAP_IPC_LOCK, CAP_SETUID, CAP_SETGID, CAP_KILL});
+  return keep_only({CAP_IPC_LOCK});
+}
+
+void raise_locked_memory_limit() noexcept {
+  const rlimit unlimited{.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+  if (::setrlimit(RLIMIT_MEMLOCK, &unlimited) == 0) return;  // takes CAP_SYS_RESOURCE
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_MEMLOCK, &limit);
 }
 
 std::uint64_t raise_descriptor_limit() noexcept {

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "weir/process/privileges.h"
 #include "weir/process/sandbox.h"
 #include "weir/wire/upgrade.h"
 
@@ -208,11 +209,14 @@ std::optional<Duration> Worker::sleep_limit(Instant now) const {
 }
 
 int run_worker(const WorkerOptions& options, process::WorkerSeat seat, session::Handler& handler) {
-  auto worker = Worker::create(options, seat, handler);
-  if (!worker) {
-    seat.link.failed(worker.error());
+  const auto cannot = [&seat](const Error& why) {
+    seat.link.failed(why);
     return EXIT_FAILURE;
-  }
+  };
+  auto worker = Worker::create(options, seat, handler);
+  if (!worker) return cannot(worker.error());
+  if (const auto became = process::become_worker(seat.identity); !became)
+    return cannot(became.error());
   wire::prepare_upgrades();
   if (const auto inside = process::enter_sandbox(); !inside)
     spdlog::warn("serves without a system call filter: {}", to_string(inside.error()));

@@ -61,7 +61,9 @@ class BytesTest(WeirTest):
     def ask(self, server, request):
         with raw.connect(server.address) as peer:
             peer.sendall(request)
-            return raw.receive_all(peer)
+            head = raw.receive_head(peer)
+            self.assertFalse(head.startswith(b"HTTP/1.1 101 "), "not refused")
+            return head + raw.receive_all(peer)
 
     def test_an_upgrade_is_answered_as_the_rfc_shows(self):
         """The key of RFC 6455, section 1.3, gets the answer printed there, and nothing else."""

@@ -9,12 +9,13 @@ import collections
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 import unittest
 
-from harness import raw
+from harness import proc, raw
 from harness.environment import PATIENCE
 from harness.suite import WeirTest, main
 
@@ -45,44 +46,67 @@ class Watch:
 
 @unittest.skipUnless(shutil.which("strace"), "strace is not installed")
 class LoopTest(WeirTest):
-    def watched(self, turns, work):
-        """Fails unless `work`, that many turns' worth, took only as many enters as it may."""
+    def start(self, sessions):
+        """A server of one worker, its pid, and sessions that have had their first echo: from here
+        on all is in its steady state."""
         server = self.start_weir("--hang-threshold", f"{HANG_THRESHOLD * 1000:.0f}ms", workers=1)
-        peers = [raw.open_session(server.address) for _ in range(10)]
+        peers = [raw.open_session(server.address) for _ in range(sessions)]
         for peer in peers:
             self.addCleanup(peer.close)
-            work(peer)  # the first message, after which all is in its steady state
-        watch = Watch(server.column("pid")[0])
-        began = time.monotonic()
-        for turn in range(turns):
-            work(peers[turn % len(peers)])
-        calls = watch.end()
+            self.send(peer)
+            self.receive(peer)
+        return server, server.column("pid")[0], peers
+
+    def send(self, peer, messages=1):
+        peer.sendall(raw.frame(raw.TEXT, b"hello") * messages)
+
+    def receive(self, peer, messages=1):
+        self.assertEqual(raw.receive(peer, 7 * messages), b"\x81\x05hello" * messages)
+
+    def assert_enters(self, calls, turns, began, per_turn=2):
+        """Only enters, and only as many as that many turns may take."""
         signs_of_life = (time.monotonic() - began) / (HANG_THRESHOLD / 3)
         self.assertEqual(set(calls), {"io_uring_enter"}, calls)
-        self.assertGreaterEqual(calls["io_uring_enter"], turns, "strace saw too little")
-        self.assertLessEqual(calls["io_uring_enter"], 2 * turns + signs_of_life + SLACK)
-        return server
+        enters = calls["io_uring_enter"]
+        self.assertGreaterEqual(enters, turns, "strace saw too little")
+        self.assertLessEqual(enters, per_turn * turns + signs_of_life + SLACK)
 
     def test_a_message_costs_two_enters_and_nothing_else(self):
         """300 messages, each sent when the one before was answered."""
-
-        def one(peer):
-            peer.sendall(raw.frame(raw.TEXT, b"hello"))
-            self.assertEqual(raw.receive(peer, 7), b"\x81\x05hello")
-
-        self.watched(300, one)
+        _, pid, peers = self.start(sessions=10)
+        watch, began = Watch(pid), time.monotonic()
+        for turn in range(300):
+            self.send(peers[turn % 10])
+            self.receive(peers[turn % 10])
+        self.assert_enters(watch.end(), 300, began)
 
     def test_a_hundred_messages_at_once_cost_no_more_than_one(self):
         """100 batches of 100 messages: all answers of a batch go out in one send."""
-        sent = raw.frame(raw.TEXT, b"hello") * 100
-        answer = b"\x81\x05hello" * 100
+        server, pid, peers = self.start(sessions=10)
+        watch, began = Watch(pid), time.monotonic()
+        for turn in range(100):
+            self.send(peers[turn % 10], messages=100)
+            self.receive(peers[turn % 10], messages=100)
+        self.assert_enters(watch.end(), 100, began)
+        server.await_status(
+            lambda seen: seen["workers"][0]["messages_out"] == 10 + 100 * 100, "all is counted"
+        )
 
-        def batch(peer):
-            peer.sendall(sent)
-            self.assertEqual(raw.receive(peer, len(answer)), answer)
-
-        server = self.watched(100, batch)
-        self.assertEqual(sum(server.column("messages_out")), (100 + 10) * 100)
+    def test_fifty_sessions_share_the_enters_of_a_turn(self):
+        """The worker stands still while all get something to do, so that it finds it in one turn:
+        one enter brings it all, and one sends all the answers."""
+        _, pid, peers = self.start(sessions=50)
+        self.addCleanup(os.kill, pid, signal.SIGCONT)
+        for _ in range(5):
+            os.kill(pid, signal.SIGSTOP)
+            proc.await_stopped(pid)
+            for peer in peers:
+                self.send(peer)
+            watch, began = Watch(pid), time.monotonic()
+            os.kill(pid, signal.SIGCONT)
+            for peer in peers:
+                self.receive(peer)
+            self.assert_enters(watch.end(), 1, began)
 
     def test_an_idle_worker_only_gives_signs_of_life(self):
         """Nothing but the enters that prove it awake, three times per threshold."""

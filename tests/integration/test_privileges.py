@@ -12,11 +12,17 @@ from harness.environment import PATIENCE, WEIR
 from harness.suite import WeirTest, main
 
 NOBODY = 65_534
-AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs")
+AS_NOBODY = (
+    "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs",
+    "--pdeathsig", "TERM",
+)  # fmt: skip
 NO_BPF = (
     "loading the steering program: Operation not permitted; it needs CAP_BPF: run as root, grant it "
     "with setcap cap_bpf+ep, or use --steer-backend none"
 )
+
+# What a master may keep to make the rings of later workers with.
+FOR_RINGS = {proc.CAP_IPC_LOCK}
 
 needs_root = unittest.skipUnless(os.geteuid() == 0, "becoming another user takes root")
 
@@ -75,27 +81,25 @@ class UnprivilegedTest(WeirTest):
 
 @needs_root
 class DroppedTest(WeirTest):
-    def assert_powerless(self, pid, uid):
+    def assert_powerless(self, pid, uid, gid):
         """No capability, not even to get one back, and no way to gain one by exec."""
         status = proc.status(pid)
         for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
             self.assertEqual(int(status[name], 16), 0, name)
         self.assertEqual(status["NoNewPrivs"], "1")
         self.assertEqual(status["Uid"].split(), [str(uid)] * 4)
-        self.assertEqual(status["Gid"].split(), [str(uid)] * 4)
+        self.assertEqual(status["Gid"].split(), [str(gid)] * 4)
 
     def test_workers_become_the_user_and_keep_nothing(self):
         """--user nobody: the uid, the gid, no group besides, no capability, no_new_privs; so has
         the successor of one that was killed."""
         server = self.start_weir("--user", "nobody")
         for pid in server.column("pid"):
-            self.assert_powerless(pid, NOBODY)
+            self.assert_powerless(pid, NOBODY, NOBODY)
             self.assertEqual(proc.status(pid)["Groups"], "")
-        self.assertLessEqual(
-            proc.effective_capabilities(server.pid),
-            {proc.CAP_SETUID, proc.CAP_SETGID, proc.CAP_KILL},
-        )
-        self.assertEqual(int(proc.status(server.pid)["CapPrm"], 16), 0b1110_0000)
+        # To start and end workers of another user, and none besides.
+        master = {proc.CAP_SETUID, proc.CAP_SETGID, proc.CAP_KILL, *FOR_RINGS}
+        self.assertLessEqual(proc.capabilities(server.pid, "CapPrm"), master)
 
         server.expect_error(r"^slot 0: worker \d+ ended with signal 9")
         killed = server.column("pid")[0]
@@ -105,23 +109,39 @@ class DroppedTest(WeirTest):
             and s["workers"][0]["state"] == "serving",
             "it is replaced",
         )
-        self.assert_powerless(seen["workers"][0]["pid"], NOBODY)
+        self.assert_powerless(seen["workers"][0]["pid"], NOBODY, NOBODY)
         with raw.open_session(server.address) as peer:
             peer.sendall(raw.frame(raw.TEXT, b"hi"))
             self.assertEqual(raw.receive(peer, 4), b"\x81\x02hi")
 
     def test_without_a_user_root_keeps_nothing_either(self):
-        """The name stays, the capabilities go: of the workers and of the master."""
+        """The name stays, the capabilities go: of the workers and of the master, which loads no
+        program any more."""
         server = self.start_weir()
         for pid in server.column("pid"):
-            self.assert_powerless(pid, 0)
-        self.assertEqual(proc.effective_capabilities(server.pid), set())
+            self.assert_powerless(pid, 0, 0)
+        self.assertLessEqual(proc.capabilities(server.pid, "CapPrm"), FOR_RINGS)
+
+    def test_a_group_alone_takes_the_capabilities_as_well(self):
+        """--group of nobody: the workers stay root by name. It takes dropping the capabilities, for
+        a change of group does not."""
+        server = self.start_weir("--group", str(NOBODY))
+        for pid in server.column("pid"):
+            self.assert_powerless(pid, uid=0, gid=NOBODY)
+
+    def test_root_may_start_more_workers_than_the_locked_memory_of_a_user_allows(self):
+        """The rings count as locked memory of whoever makes them without CAP_IPC_LOCK, half a MiB
+        each, and the usual limit is 8 MiB for all of a user's processes together. It must not
+        decide how many workers a large host may have."""
+        server = self.start_weir(through=("prlimit", f"--memlock={8 << 20}"), workers=32)
+        self.assertEqual(set(server.column("state")), {"serving"})
+        for pid in server.column("pid"):
+            self.assert_powerless(pid, 0, 0)
 
     def own_descriptors(self, pid):
         """What the descriptors beside the standard ones are."""
-        numbers = [number for number in os.listdir(f"/proc/{pid}/fd") if int(number) > 2]
-        names = [os.readlink(f"/proc/{pid}/fd/{number}") for number in numbers]
-        return sorted(name.partition("socket:")[1] or name for name in names)
+        own = [what for number, what in proc.descriptors(pid).items() if number > 2]
+        return sorted(what.partition("socket:")[1] or what for what in own)
 
     def test_workers_hold_no_descriptor_that_they_do_not_need(self):
         """Beside the standard ones: the ring, the signals, and one listener for each address."""

@@ -5,8 +5,9 @@ import os
 import resource
 import socket
 import tempfile
+import unittest
 
-from harness import raw
+from harness import proc, raw
 from harness.server import run_weir
 from harness.suite import WeirTest, main, needs_ebpf
 
@@ -71,6 +72,12 @@ class StartTest(WeirTest):
             for check in ([], ["--check"]):
                 with self.subTest([*flags, *check]):
                     self.assert_refused(run_weir("--control", self.control(), *flags, *check), 1, line)
+
+    @unittest.skipUnless(proc.CAP_IPC_LOCK in proc.capabilities(), "takes CAP_IPC_LOCK")
+    def test_the_rings_of_many_workers_are_not_charged_to_their_user(self):
+        """64 workers, whose rings are together over the usual limit on locked memory (8 MiB)."""
+        server = self.start_weir(workers=64)
+        self.assertEqual(len(set(server.column("pid"))), 64)
 
     def test_a_port_that_is_taken_is_named(self):
         """The line names the address, and --listen as the way out."""

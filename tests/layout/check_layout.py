@@ -20,7 +20,7 @@ ALLOWED = {
     "cli": {"base", "steering/policy.h"},
     # Of process, what runs in a worker: its word to the master, and its sandbox.
     "server": {"apps", "session", "steering", "io", "wire", "process/worker_link.h",
-               "process/sandbox.h", "base"},
+               "process/privileges.h", "process/sandbox.h", "base"},
     "apps": {"session", "base"},
     "admin": {"steering", "base"},
     "process": {"steering", "base"},

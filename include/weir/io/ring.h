@@ -24,9 +24,12 @@
 
 namespace weir::io {
 
+/// Queue entries, powers of two. A turn of the loop queues about one send and one receive for each
+/// receive buffer (256): there is room to spare, and the 144 KiB that the queues take may count
+/// against the user's locked memory, of which 8 MiB is usual.
 struct RingOptions {
-  unsigned submissions = 4'096;  // queue entries; a power of two
-  unsigned completions = 16'384;
+  unsigned submissions = 1'024;
+  unsigned completions = 4'096;
 };
 
 /// One finished step of an operation.

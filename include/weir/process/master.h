@@ -61,7 +61,8 @@ struct WorkerView {
 class Master {
  public:
   /// What a worker does with its seat, in the forked child; its result is the exit status. It must
-  /// use nothing of the master's but the seat.
+  /// use nothing of the master's but the seat, and give its privileges up (become_worker) before
+  /// it reads a peer's first byte.
   using WorkerMain = std::function<int(WorkerSeat seat)>;
 
   /// Listens, sets up steering and attaches it. `io` is borrowed and must outlive the master.

@@ -22,12 +22,20 @@ struct Identity {
                                                             const std::string& group);
 
 /// For a worker, which serves hostile bytes: becomes `identity`, keeps no capability at all, and
-/// can never get one back (no_new_privs).
+/// can never get one back (no_new_privs). To be called once the ring is made, and before a byte of
+/// a peer's is read: a ring made with CAP_IPC_LOCK is never charged against the limit on locked
+/// memory.
 [[nodiscard]] Result<void> become_worker(const std::optional<Identity>& identity);
 
-/// For the master, once it listens and steers: keeps only what it needs to start further workers
-/// as `identity`, which is nothing where they run as itself.
+/// For the master, once it listens and steers: keeps only what it needs to start further workers,
+/// which is CAP_IPC_LOCK for their rings and, where they run as another `identity`, the right to
+/// become and to end them.
 [[nodiscard]] Result<void> reduce_master(const std::optional<Identity>& identity);
+
+/// Raises the limit on locked memory as far as this process may. From Linux 6.14 on, the rings of
+/// all workers of one user are charged against it together, unless CAP_IPC_LOCK exempts them; the
+/// usual 8 MiB end at some fifty workers.
+void raise_locked_memory_limit() noexcept;
 
 /// The descriptor limit, raised first to the most that this process may have.
 [[nodiscard]] std::uint64_t raise_descriptor_limit() noexcept;

@@ -8,6 +8,7 @@
 
 #include "weir/base/result.h"
 #include "weir/base/unique_fd.h"
+#include "weir/process/privileges.h"
 #include "weir/steering/load_table.h"
 #include "weir/steering/worker_slot.h"
 
@@ -36,6 +37,7 @@ struct WorkerSeat {
   std::vector<int> listeners;  // this slot's, one a listen address
   steering::LoadTable* table = nullptr;
   steering::WorkerSlot::Counting counting = steering::WorkerSlot::Counting::by_program;
+  std::optional<Identity> identity;  // to become, once the ring is made (become_worker)
   WorkerLink link;
 };
 

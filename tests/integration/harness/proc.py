@@ -6,7 +6,7 @@ import time
 
 from harness.environment import PATIENCE
 
-CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_BPF = 5, 6, 7, 39
+CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_IPC_LOCK, CAP_BPF = 5, 6, 7, 14, 39
 
 
 def status(pid):
@@ -15,13 +15,14 @@ def status(pid):
         return {name: value.strip() for name, value in (line.split(":", 1) for line in file)}
 
 
-def effective_capabilities(pid="self"):
-    mask = int(status(pid)["CapEff"], 16)
+def capabilities(pid="self", kind="CapEff"):
+    """The numbers of what `pid` holds: CapEff, in effect; CapPrm, what it could put in effect."""
+    mask = int(status(pid)[kind], 16)
     return {number for number in range(64) if mask >> number & 1}
 
 
 def may_load_bpf():
-    return CAP_BPF in effective_capabilities()
+    return CAP_BPF in capabilities()
 
 
 def _stat(pid):
@@ -58,16 +59,24 @@ def await_exit(pidfd):
         raise AssertionError("a process that was sent SIGKILL does not end")
 
 
-def held_ports(pid, server_port):
-    """The client ports of the IPv4 connections to `server_port` that `pid` has accepted and holds."""
-    inodes = set()
+def descriptors(pid):
+    """What the descriptors of `pid` are, by number."""
+    found = {}
     for name in os.listdir(f"/proc/{pid}/fd"):
         try:
-            target = os.readlink(f"/proc/{pid}/fd/{name}")
-        except FileNotFoundError:
-            continue
-        if target.startswith("socket:["):
-            inodes.add(target[len("socket:[") : -1])
+            found[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
+        except FileNotFoundError:  # closed since
+            pass
+    return found
+
+
+def held_ports(pid, server_port):
+    """The client ports of the IPv4 connections to `server_port` that `pid` has accepted and holds."""
+    inodes = {
+        what.removeprefix("socket:[").removesuffix("]")
+        for what in descriptors(pid).values()
+        if what.startswith("socket:[")
+    }
     ports = set()
     with open("/proc/net/tcp", encoding="ascii") as file:
         next(file)

@@ -32,7 +32,9 @@ class Server:
         if owner is not None:
             os.chown(self._directory, owner, owner)
         self.control = os.path.join(self._directory, "control.sock")
-        arguments = [*through, binary, "--workers", str(workers), "--control", self.control]
+        # Should this test be killed, weir gets SIGTERM and takes its workers with it.
+        arguments = ["setpriv", "--pdeathsig", "TERM", *through, binary]
+        arguments += ["--workers", str(workers), "--control", self.control]
         arguments += ["--log-format", "json", *flags]
         for address in listen:
             arguments += ["--listen", address]
