@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -69,6 +70,8 @@ void announce(const launch::Plan& plan, const process::Master& master) {
 }
 
 int serve(const cli::Options& options) {
+  // A log that nobody reads any more (weir 2>&1 | tee, and tee gone) must not end the service.
+  std::signal(SIGPIPE, SIG_IGN);
   log::init(options.log_level, options.log_format);
   for (const std::string& warning : options.warnings) spdlog::warn("{}", warning);
   auto plan = launch::make_plan(options);
