@@ -136,6 +136,27 @@ class StopTest(WeirTest):
             self.assertEqual(server.wait(), 0)
             self.assertLess(time.monotonic() - began, AT_ONCE)
 
+    def test_a_log_that_nobody_reads_any_more_ends_nothing(self):
+        """As of `weir 2>&1 | tee log` when tee is gone: the master must not die of SIGPIPE, which
+        would leave its workers on the port with nobody to end or replace them."""
+        server = self.start_weir(workers=2)
+        server.expect_error("ended with signal 9")
+
+        def kill_one(slot):
+            pid = server.workers()[slot]["pid"]
+            os.kill(pid, signal.SIGKILL)
+            server.await_status(
+                lambda seen: seen["workers"][slot]["pid"] not in (0, pid)
+                and seen["workers"][slot]["state"] == "serving",
+                "it is replaced",
+            )
+
+        server.hang_up(lambda: os.kill(server.workers()[0]["pid"], signal.SIGKILL))
+        kill_one(1)
+        raw.open_session(server.address).close()
+        server.signal(signal.SIGTERM)
+        self.assertEqual(server.wait(), 0)
+
     def test_the_port_is_free_for_the_next_one_at_once(self):
         """A successor listens on the same port, though connections are in TIME_WAIT there."""
         server = self.start_weir()

@@ -42,6 +42,7 @@ class Server:
         self._more = threading.Condition()
         self._expected = []
         self._told_to_stop = False
+        self._deaf = False
         self._closed = False
         self._process = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
@@ -66,6 +67,8 @@ class Server:
                 with self._more:
                     self._lines.append(line)
                     self._more.notify_all()
+                    if self._deaf:
+                        break
         with self._more:
             self._lines.append(None)  # the end
             self._more.notify_all()
@@ -97,6 +100,13 @@ class Server:
         text = self.await_log(r"^listening on (\S+)$", index)[1]
         host, _, port = text.rpartition(":")
         return host.strip("[]"), int(port)
+
+    def hang_up(self, cause):
+        """Closes the log's pipe for good after the next line, which `cause` brings about."""
+        with self._more:
+            self._deaf = True
+        cause()
+        self._reader.join(PATIENCE)
 
     def expect_error(self, pattern):
         """Lets the log have errors like this one."""
