@@ -2,9 +2,12 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
 #include <vector>
 
 namespace weir::process {
@@ -33,19 +36,15 @@ void take_over_signals() noexcept {
   ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
 }
 
-void block_signals() noexcept {
-  sigset_t all;
-  sigfillset(&all);
-  ::sigprocmask(SIG_SETMASK, &all, nullptr);
-}
-
-SignalsBlocked::SignalsBlocked() noexcept {
-  ::sigprocmask(SIG_SETMASK, nullptr, &before_);
-  block_signals();
-}
-
-SignalsBlocked::~SignalsBlocked() {
-  ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+Result<UniqueFd> stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  UniqueFd fd{::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
+  if (!fd) return os_error("signalfd", errno);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  return fd;
 }
 
 bool pin_to(int cpu) noexcept {

@@ -3,8 +3,10 @@
 // master does around it.
 #pragma once
 
-#include <csignal>
 #include <span>
+
+#include "weir/base/result.h"
+#include "weir/base/unique_fd.h"
 
 namespace weir::process {
 
@@ -16,21 +18,11 @@ void close_all_but(std::span<const int> kept) noexcept;
 /// for the worker to read from a signalfd.
 void take_over_signals() noexcept;
 
-/// Blocks all signals for the rest of the process: what it is doing is ending.
-void block_signals() noexcept;
-
-/// Blocks all signals for its life, so that none can be taken by a child that still runs the
-/// parent's handlers, which would write into the parent's pipe.
-class SignalsBlocked {
- public:
-  SignalsBlocked() noexcept;
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-  ~SignalsBlocked();
-
- private:
-  sigset_t before_;
-};
+/// A signalfd, non-blocking, from which SIGTERM and SIGINT are read; both are blocked for the rest
+/// of the process, so that none has its default action before the descriptor is watched or after
+/// it is closed, nor in a child before it takes over its signals. (asio::signal_set will not do:
+/// its reactor reads a pipe until that is empty, which under signals that keep coming is never.)
+[[nodiscard]] Result<UniqueFd> stop_signals();
 
 /// Binds this process to one CPU. False if the kernel refuses.
 [[nodiscard]] bool pin_to(int cpu) noexcept;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -78,19 +79,22 @@ Result<std::unique_ptr<Master>> Master::create(asio::io_context& io, MasterOptio
     if (auto attached = steering->attach(i, listeners->of_address(i)); !attached)
       return attached.error();
   if (auto reduced = reduce_master(options.identity); !reduced) return reduced.error();
+  auto signals = stop_signals();
+  if (!signals) return signals.error();
   return std::unique_ptr<Master>{new Master{io, std::move(options), std::move(worker_main),
-                                            std::move(*listeners), std::move(*steering)}};
+                                            std::move(*listeners), std::move(*steering),
+                                            std::move(*signals)}};
 }
 
 Master::Master(asio::io_context& io, MasterOptions options, WorkerMain worker_main,
-               Listeners listeners, steering::Steering steering)
+               Listeners listeners, steering::Steering steering, UniqueFd signals)
     : io_{io},
       options_{std::move(options)},
       worker_main_{std::move(worker_main)},
       listeners_{std::move(listeners)},
       steering_{std::move(steering)},
       supervisor_{options_.workers},
-      signals_{io, SIGTERM, SIGINT},
+      signals_{io, signals.release()},
       tick_{io},
       stop_deadline_{io} {
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
@@ -109,9 +113,6 @@ int Master::run() {
   tick();
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot) start(slot);
   io_.run();
-  // The signal set goes with the master, and its signals would then have their default action: one
-  // that comes late would turn an orderly end into a death by signal.
-  block_signals();
   return exit_status_;
 }
 
@@ -127,12 +128,8 @@ void Master::start(std::uint32_t slot) {
   UniqueFd ours{ends[0]};
   UniqueFd theirs{ends[1]};
 
-  pid_t pid = -1;
-  {
-    const SignalsBlocked blocked;
-    pid = ::fork();
-    if (pid == 0) become_worker_process(slot, std::move(theirs));
-  }
+  const pid_t pid = ::fork();
+  if (pid == 0) become_worker_process(slot, std::move(theirs));
   if (pid < 0) {
     spdlog::error("slot {}: fork failed: {}", slot, std::strerror(errno));
     return restart_after(slot, supervisor_.after_exit(slot, monotonic_now()));
@@ -256,16 +253,21 @@ void Master::restart_after(std::uint32_t slot, Duration pause) {
 // --- stopping ---------------------------------------------------------------------------------
 
 void Master::await_signal() {
-  signals_.async_wait([this](error_code error, int number) {
+  signals_.async_wait(asio::posix::descriptor_base::wait_read, [this](error_code error) {
     if (error) return;
-    if (stopping_) {
-      spdlog::warn("{} again: ending at once", ::strsignal(number));
-      kill_all();
-    } else {
-      stop(::strsignal(number));
-    }
+    // One a turn, so that signals that keep coming leave the loop its other work.
+    signalfd_siginfo signal{};
+    if (::read(signals_.native_handle(), &signal, sizeof signal) == sizeof signal)
+      on_signal(static_cast<int>(signal.ssi_signo));
     await_signal();
   });
+}
+
+void Master::on_signal(int number) {
+  if (!stopping_) return stop(::strsignal(number));
+  if (std::exchange(killing_, true)) return;
+  spdlog::warn("{} again: ending at once", ::strsignal(number));
+  kill_all();
 }
 
 void Master::stop(std::string_view why) {

@@ -16,7 +16,6 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/streambuf.hpp>
 #include <cstdint>
@@ -90,7 +89,7 @@ class Master {
   struct Worker;
 
   Master(boost::asio::io_context& io, MasterOptions options, WorkerMain worker_main,
-         Listeners listeners, steering::Steering steering);
+         Listeners listeners, steering::Steering steering, UniqueFd signals);
 
   void start(std::uint32_t slot);
   [[noreturn]] void become_worker_process(std::uint32_t slot, UniqueFd link);
@@ -100,6 +99,7 @@ class Master {
   void on_exit(std::uint32_t slot);
   void restart_after(std::uint32_t slot, Duration pause);
   void await_signal();
+  void on_signal(int number);
   void stop(std::string_view why);
   void kill_all() noexcept;
   void finish_if_empty();
@@ -112,13 +112,14 @@ class Master {
   Listeners listeners_;
   steering::Steering steering_;
   Supervisor supervisor_;
-  boost::asio::signal_set signals_;
+  boost::asio::posix::stream_descriptor signals_;
   boost::asio::steady_timer tick_;
   boost::asio::steady_timer stop_deadline_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::function<void()> on_ready_;
   Instant sampled_at_;
   bool stopping_ = false;
+  bool killing_ = false;
   bool ready_once_ = false;
   int exit_status_ = 0;
 };
