@@ -29,8 +29,8 @@ inline constexpr std::uint64_t kDescriptorsReserved = 32;
 [[nodiscard]] std::uint64_t connection_capacity(std::uint64_t descriptors, std::uint32_t workers,
                                                 std::size_t addresses) noexcept;
 
-/// Raises the limits on descriptors and locked memory and works out the rest. Fails where the host cannot carry what the
-/// flags ask for.
+/// Raises the limits on descriptors and locked memory and works out the rest. Fails where the host
+/// cannot carry what the flags ask for.
 [[nodiscard]] Result<Plan> make_plan(const cli::Options& options);
 
 }  // namespace weir::launch

@@ -91,6 +91,17 @@ class DroppedTest(WeirTest):
         self.assertEqual(status["Uid"].split(), [str(uid)] * 4)
         self.assertEqual(status["Gid"].split(), [str(gid)] * 4)
 
+    def replace_first_worker(self, server):
+        """Kills the worker of slot 0; the status once its successor serves."""
+        server.expect_error(r"^slot 0: worker \d+ ended with signal 9")
+        killed = server.column("pid")[0]
+        os.kill(killed, signal.SIGKILL)
+        return server.await_status(
+            lambda s: s["workers"][0]["pid"] not in (0, killed)
+            and s["workers"][0]["state"] == "serving",
+            "it is replaced",
+        )
+
     def test_workers_become_the_user_and_keep_nothing(self):
         """--user nobody: the uid, the gid, no group besides, no capability, no_new_privs; so has
         the successor of one that was killed."""
@@ -102,14 +113,7 @@ class DroppedTest(WeirTest):
         master = {proc.CAP_SETUID, proc.CAP_SETGID, proc.CAP_KILL, *FOR_RINGS}
         self.assertLessEqual(proc.capabilities(server.pid, "CapPrm"), master)
 
-        server.expect_error(r"^slot 0: worker \d+ ended with signal 9")
-        killed = server.column("pid")[0]
-        os.kill(killed, signal.SIGKILL)
-        seen = server.await_status(
-            lambda s: s["workers"][0]["pid"] not in (0, killed)
-            and s["workers"][0]["state"] == "serving",
-            "it is replaced",
-        )
+        seen = self.replace_first_worker(server)
         self.assert_powerless(seen["workers"][0]["pid"], NOBODY, NOBODY)
         with raw.open_session(server.address) as peer:
             peer.sendall(raw.frame(raw.TEXT, b"hi"))
@@ -135,14 +139,7 @@ class DroppedTest(WeirTest):
         of a user's processes together. With a limit that no ring fits into, all workers start, and
         so does a successor later; none of them keeps the capability."""
         server = self.start_weir(through=("prlimit", f"--memlock={64 << 10}"))
-        server.expect_error(r"^slot 0: worker \d+ ended with signal 9")
-        killed = server.column("pid")[0]
-        os.kill(killed, signal.SIGKILL)
-        seen = server.await_status(
-            lambda s: s["workers"][0]["pid"] not in (0, killed)
-            and s["workers"][0]["state"] == "serving",
-            "it is replaced",
-        )
+        seen = self.replace_first_worker(server)
         for worker in seen["workers"]:
             self.assert_powerless(worker["pid"], 0, 0)
 
