@@ -68,7 +68,7 @@ struct Candidate {
 class Group {
  public:
   explicit Group(const Candidate& candidate)
-      : program_{take(Program::load())}, table_{take(LoadTable::over_map(program_.table_map()))} {
+      : program_{take(Program::load({}))}, table_{take(LoadTable::over_map(program_.table_map()))} {
     const std::uint32_t listeners = std::max(candidate.slots, 1U);
     table_.configure({.slots = listeners, .policy = candidate.policy, .weights = {}});
     table_.set_hang_threshold(std::chrono::hours{1});  // looked at, never passed

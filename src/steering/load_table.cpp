@@ -146,6 +146,8 @@ void LoadTable::configure(const TableOptions& options) {
   set_policy(options.policy);
   set_max_connections(options.max_connections);
   set_hang_threshold(options.hang_threshold);
+  table_->admission.set_mask = options.client_sets - 1;
+  set_client_limits(options.clients);
   Half{config.slot_count}.store(options.slots, std::memory_order_release);
 }
 
@@ -165,6 +167,16 @@ void LoadTable::set_hang_threshold(Duration threshold) noexcept {
   // clear its bit.
   for (__u64& key : table_->key)
     Word{key}.fetch_and(~static_cast<__u64>(WEIR_KEY_HUNG), std::memory_order_relaxed);
+}
+
+void LoadTable::set_client_limits(const ClientLimits& limits) noexcept {
+  const std::uint64_t interval = limits.rate == 0 ? 0 : 1'000'000'000U / limits.rate;
+  const std::uint64_t burst = limits.burst == 0 ? limits.rate : limits.burst;
+  weir_admission& admission = table_->admission;
+  // A SYN in between meets the old interval with the new burst, once.
+  Word{admission.open_max}.store(limits.open_max, std::memory_order_relaxed);
+  Word{admission.burst_ns}.store(interval * burst, std::memory_order_relaxed);
+  Word{admission.interval_ns}.store(interval, std::memory_order_relaxed);
 }
 
 void LoadTable::set_weights(std::span<const std::uint32_t> given) {
@@ -267,6 +279,8 @@ weir_program_counters LoadTable::program_counters() const noexcept {
     add(sum.select_failed, cpu.select_failed);
     add(sum.migrated, cpu.migrated);
     add(sum.hung_marked, cpu.hung_marked);
+    add(sum.too_many, cpu.too_many);
+    add(sum.too_fast, cpu.too_fast);
   }
   return sum;
 }

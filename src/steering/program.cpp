@@ -51,14 +51,18 @@ void Program::Close::operator()(steer_bpf* skeleton) const noexcept {
   steer_bpf__destroy(skeleton);
 }
 
-Result<Program> Program::load(int shared_table) {
+Result<Program> Program::load(const Options& options) {
   libbpf_set_print(log_line);  // for the whole process; libbpf's own prints to standard error
   steer_bpf* const opened = steer_bpf__open();
   if (opened == nullptr) return load_error(errno);
   Program program{opened};
-  if (shared_table >= 0) {
-    if (bpf_map__reuse_fd(opened->maps.weir_load, shared_table) != 0)
+  opened->rodata->weir_behind_proxy = options.behind_proxy;
+  if (options.shares != nullptr) {
+    if (bpf_map__reuse_fd(opened->maps.weir_load, options.shares->table_map()) != 0 ||
+        bpf_map__reuse_fd(opened->maps.weir_clients, options.shares->clients_map()) != 0)
       return os_error("sharing the load table", errno);
+  } else if (bpf_map__set_max_entries(opened->maps.weir_clients, options.client_sets) != 0) {
+    return os_error("sizing the clients' table", errno);
   }
   if (const int failed = steer_bpf__load(opened); failed != 0) return load_error(-failed);
   return program;
@@ -66,6 +70,10 @@ Result<Program> Program::load(int shared_table) {
 
 int Program::table_map() const noexcept {
   return bpf_map__fd(skeleton_->maps.weir_load);
+}
+
+int Program::clients_map() const noexcept {
+  return bpf_map__fd(skeleton_->maps.weir_clients);
 }
 
 int Program::fd() const noexcept {

@@ -13,12 +13,17 @@ namespace weir::steering {
 
 class Program {
  public:
-  /// Loads the program. `shared_table` is the table map of an earlier instance to use, borrowed
-  /// for the call; -1 makes a new one. The error says whether it is the privilege or the kernel.
-  [[nodiscard]] static Result<Program> load(int shared_table = -1);
+  struct Options {
+    bool behind_proxy = false;        // clients are told by a proxy: none is judged at its SYN
+    std::uint32_t client_sets = 1;    // of the clients' table, a power of two; of the first alone
+    const Program* shares = nullptr;  // an earlier instance whose maps to use
+  };
+  /// Loads the program. The error says whether it is the privilege or the kernel.
+  [[nodiscard]] static Result<Program> load(const Options& options);
 
   /// Lent until this is destroyed.
   [[nodiscard]] int table_map() const noexcept;
+  [[nodiscard]] int clients_map() const noexcept;
   [[nodiscard]] int fd() const noexcept;
 
   /// Makes `listener`, a listening SO_REUSEPORT socket that is in no other array, the slot's.

@@ -22,11 +22,16 @@ std::uint64_t accept_queue(int listener) noexcept {
   return info.tcpi_unacked;  // of a listening socket: the queue's length
 }
 
-/// One program per address, all of them over the table map of the first.
-Result<std::vector<Program>> load_programs(std::size_t addresses) {
+/// One program per address, all of them over the maps of the first.
+Result<std::vector<Program>> load_programs(const SteeringOptions& options,
+                                           std::uint32_t client_sets) {
   std::vector<Program> programs;
-  for (std::size_t i = 0; i < addresses; ++i) {
-    auto program = Program::load(programs.empty() ? -1 : programs.front().table_map());
+  programs.reserve(options.addresses);  // the first stays where the others look for it
+  for (std::size_t i = 0; i < options.addresses; ++i) {
+    auto program =
+        Program::load({.behind_proxy = i < options.behind_proxy.size() && options.behind_proxy[i],
+                       .client_sets = client_sets,
+                       .shares = programs.empty() ? nullptr : &programs.front()});
     if (!program) return program.error();
     programs.push_back(std::move(*program));
   }
@@ -37,6 +42,7 @@ Result<std::vector<Program>> load_programs(std::size_t addresses) {
 
 struct Steering::State {
   LoadTable table;
+  ClientTable clients;
   std::vector<Program> programs;            // by address; empty with backend none
   std::string fallback_reason;              // empty: did not fall back
   std::vector<std::vector<int>> listeners;  // by address, then slot; borrowed
@@ -51,10 +57,11 @@ Result<Steering> Steering::create(const SteeringOptions& options) {
     return Error{"the steering backend cbpf is not in this version",
                  "use --steer-backend auto, ebpf or none"};
 
+  const std::uint32_t sets = client_sets_for(options.table.clients, options.table.max_connections);
   std::vector<Program> programs;
   std::string fallback_reason;
   if (options.backend != BackendChoice::none) {
-    auto loaded = load_programs(options.addresses);
+    auto loaded = load_programs(options, sets);
     if (loaded)
       programs = std::move(*loaded);
     else if (options.backend == BackendChoice::ebpf)
@@ -66,9 +73,17 @@ Result<Steering> Steering::create(const SteeringOptions& options) {
   auto table = programs.empty() ? LoadTable::in_shared_memory()
                                 : LoadTable::over_map(programs.front().table_map());
   if (!table) return table.error();
-  table->configure(options.table);
+  TableOptions configured = options.table;
+  configured.client_sets = sets;
+  table->configure(configured);
+  auto clients = programs.empty()
+                     ? ClientTable::in_shared_memory(sets, options.table.slots, options.places)
+                     : ClientTable::over_map(programs.front().clients_map(), sets,
+                                             options.table.slots, options.places);
+  if (!clients) return clients.error();
   return Steering{
       std::make_unique<State>(State{.table = std::move(*table),
+                                    .clients = std::move(*clients),
                                     .programs = std::move(programs),
                                     .fallback_reason = std::move(fallback_reason),
                                     .listeners = std::vector<std::vector<int>>(options.addresses),
@@ -94,6 +109,9 @@ LoadTable& Steering::table() noexcept {
 }
 const LoadTable& Steering::table() const noexcept {
   return state_->table;
+}
+ClientTable& Steering::clients() noexcept {
+  return state_->clients;
 }
 
 WorkerSlot::Counting Steering::counting() const noexcept {
@@ -144,7 +162,7 @@ void Steering::reconcile(Instant now) {
 }
 
 Result<void> probe_ebpf() {
-  const auto program = Program::load();
+  const auto program = Program::load({});
   if (!program) return program.error();
   return {};
 }

@@ -41,8 +41,9 @@ class Group {
  public:
   /// `slots` listeners on each address ("127.0.0.1:0": a free port), steered and in service.
   explicit Group(const TableOptions& options,
-                 const std::vector<std::string>& addresses = {"127.0.0.1:0"})
-      : steering_{make(options, addresses.size())} {
+                 const std::vector<std::string>& addresses = {"127.0.0.1:0"},
+                 const std::vector<bool>& behind_proxy = {})
+      : steering_{make(options, addresses.size(), behind_proxy)} {
     for (const std::string& text : addresses) listen(*SocketAddress::parse(text), options.slots);
     for (std::uint32_t slot = 0; slot < options.slots; ++slot) {
       worker(slot).woke(monotonic_now());
@@ -109,9 +110,13 @@ class Group {
   [[nodiscard]] std::vector<UniqueFd>& clients() { return clients_; }
 
  private:
-  static Steering make(const TableOptions& options, std::size_t addresses) {
-    auto made = Steering::create(
-        {.backend = BackendChoice::ebpf, .table = options, .addresses = addresses});
+  static Steering make(const TableOptions& options, std::size_t addresses,
+                       const std::vector<bool>& behind_proxy) {
+    auto made = Steering::create({.backend = BackendChoice::ebpf,
+                                  .table = options,
+                                  .addresses = addresses,
+                                  .behind_proxy = behind_proxy,
+                                  .places = 1'024});
     if (!made) throw std::runtime_error(to_string(made.error()));
     return std::move(*made);
   }

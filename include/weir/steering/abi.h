@@ -41,7 +41,7 @@
 #include <linux/types.h>
 
 #define WEIR_TABLE_MAGIC 0x72696577u /* "weir" */
-#define WEIR_TABLE_VERSION 1u        /* raise with every change to this file */
+#define WEIR_TABLE_VERSION 2u        /* raise with every change to this file */
 
 #define WEIR_SLOTS_MAX 1024u
 #define WEIR_SLOT_MASK 1023u
@@ -84,6 +84,15 @@ struct weir_config {
   __u32 reserved[2];
 };
 
+/* What each client may have (clients.h). Written by the master, read on every SYN and accept. */
+struct weir_admission {
+  __u64 open_max;    /* connections open at once; 0: no limit */
+  __u64 interval_ns; /* what a connection costs; 0: no limit to the rate */
+  __u64 burst_ns;    /* how far ahead of the clock a client may have paid */
+  __u32 set_mask;    /* sets in the clients' table - 1, a power of two - 1 */
+  __u32 pad[9];
+};
+
 /* A counter that many CPUs add to, alone on its line. */
 struct weir_lone_counter {
   __u64 value;
@@ -118,21 +127,37 @@ struct weir_row {
   __u64 upgraded;        /* handshakes answered with 101 */
   __u64 rejected;        /* handshakes answered with an error, or too slow */
   __u64 overloaded;      /* sessions ended because their output went over the backlog limit */
-  __u64 protocol_errors; /* sessions ended for breaking RFC 6455 */
+  __u64 protocol_errors; /* sessions ended for breaking RFC 6455 or RFC 7692 */
 
-  __u64 reserved[16];
+  __u64 handshake_timeouts; /* connections ended because no session was open in time */
+  __u64 idle_timeouts;      /* sessions ended because nothing was heard of them */
+  __u64 too_big;            /* sessions ended for a message over the limit */
+  __u64 too_chatty;         /* sessions ended for more messages than they may send */
+  __u64 dropped;            /* messages not sent because the backlog limit was reached */
+  __u64 clients_too_many;   /* connections reset: their client has as many as it may */
+  __u64 clients_too_fast;   /* connections reset: their client makes them too fast */
+  __u64 clients_untracked;  /* connections taken without an account: no room in the table */
+  __u64 proxy_refused;      /* connections reset: untrusted, or no PROXY header */
+  __u64 tls_established;    /* TLS handshakes done */
+  __u64 tls_resumed;        /* of those, from a ticket */
+  __u64 tls_failed;         /* TLS handshakes and streams that failed */
+  __u64 compressed_in;      /* messages that came compressed */
+  __u64 compressed_out;     /* messages sent compressed */
+  __u64 reserved[2];
 };
 
 /* Written by the program on that CPU alone. A sum over the CPUs is the program's own account. */
 struct weir_program_counters {
-  __u64 syns;          /* runs for a new connection; the next four count subsets of these */
+  __u64 syns;          /* runs for a new connection; all but two of the others are subsets */
   __u64 refused;       /* over max_connections, answered with a reset */
   __u64 abstained;     /* no slot is serving: left to the kernel's hash */
   __u64 fallback;      /* the policy's own candidates were unhealthy: least loaded taken */
   __u64 select_failed; /* the slot had no listener: left to the kernel's hash */
   __u64 migrated;      /* runs for a queued connection whose listener was closed */
-  __u64 hung_marked;   /* slots found hung */
-  __u64 pad;
+  __u64 hung_marked;   /* slots found hung; no subset of the runs */
+  __u64 too_many;      /* refused: the client has as many connections as it may */
+  __u64 too_fast;      /* refused: the client makes connections too fast */
+  __u64 pad[7];
 };
 
 /* What a policy looks up instead of scanning. Written whole by the master while not live. */
@@ -145,6 +170,7 @@ struct weir_lookup {
 
 struct weir_table {
   struct weir_config config;
+  struct weir_admission admission;
   /* Connections counted: in handshake, queued or open. Added to by the program, subtracted
    * from by workers. Signed in meaning: a moment below zero must not read as "full". */
   struct weir_lone_counter total;
@@ -165,18 +191,20 @@ struct weir_table {
 #endif
 
 WEIR_ABI_ASSERT(sizeof(struct weir_config) == 64);
+WEIR_ABI_ASSERT(sizeof(struct weir_admission) == 64);
 WEIR_ABI_ASSERT(sizeof(struct weir_lone_counter) == 64);
 WEIR_ABI_ASSERT(sizeof(struct weir_steered) == 64);
 WEIR_ABI_ASSERT(sizeof(struct weir_row) == 256);
-WEIR_ABI_ASSERT(sizeof(struct weir_program_counters) == 64);
+WEIR_ABI_ASSERT(sizeof(struct weir_program_counters) == 128);
 WEIR_ABI_ASSERT(sizeof(struct weir_lookup) == 64 + 2 * 16384 + 2 * 131072);
-WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, total) == 64);
-WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, ticket) == 128);
-WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, key) == 192);
-WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, steered) == 192 + 8 * 1024);
-WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, row) == 192 + 72 * 1024);
-WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, cpu) == 192 + 328 * 1024);
-WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, lookup) == 192 + 392 * 1024);
-WEIR_ABI_ASSERT(sizeof(struct weir_table) == 192 + 392 * 1024 + 2 * 294976);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, admission) == 64);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, total) == 128);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, ticket) == 192);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, key) == 256);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, steered) == 256 + 8 * 1024);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, row) == 256 + 72 * 1024);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, cpu) == 256 + 328 * 1024);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, lookup) == 256 + 456 * 1024);
+WEIR_ABI_ASSERT(sizeof(struct weir_table) == 256 + 456 * 1024 + 2 * 294976);
 
 #endif /* WEIR_STEERING_ABI_H */

@@ -14,6 +14,7 @@
 #include "weir/base/clock.h"
 #include "weir/base/result.h"
 #include "weir/steering/abi.h"
+#include "weir/steering/client_table.h"
 #include "weir/steering/policy.h"
 
 namespace weir::steering {
@@ -24,6 +25,8 @@ struct TableOptions {
   std::vector<std::uint32_t> weights;                       // 1..WEIR_WEIGHT_MAX each; empty: all 1
   Duration hang_threshold = std::chrono::milliseconds{50};  // 0: never judge a worker hung
   std::uint64_t max_connections = 0;                        // over all slots; 0: no limit
+  ClientLimits clients{};
+  std::uint32_t client_sets = 1;  // of the clients' table; a power of two
 };
 
 /// What there is to say against `options`; success when they can be configured.
@@ -62,6 +65,7 @@ class LoadTable {
   void set_policy(Policy policy) noexcept;
   void set_max_connections(std::uint64_t connections) noexcept;
   void set_hang_threshold(Duration threshold) noexcept;
+  void set_client_limits(const ClientLimits& limits) noexcept;
   /// One weight a slot (empty: all 1), each 1..WEIR_WEIGHT_MAX. Counted connections are kept. Those
   /// that come or go in the same instant may be counted at the old weight: reconciliation mends it.
   void set_weights(std::span<const std::uint32_t> weights);

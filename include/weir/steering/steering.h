@@ -24,9 +24,11 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "weir/base/clock.h"
 #include "weir/base/result.h"
+#include "weir/steering/client_table.h"
 #include "weir/steering/load_table.h"
 #include "weir/steering/policy.h"
 #include "weir/steering/worker_slot.h"
@@ -35,8 +37,10 @@ namespace weir::steering {
 
 struct SteeringOptions {
   BackendChoice backend = BackendChoice::automatic;
-  TableOptions table;
-  std::size_t addresses = 1;  // listen addresses; attach() is called once for each
+  TableOptions table;                // its client_sets are worked out here
+  std::size_t addresses = 1;         // listen addresses; attach() is called once for each
+  std::vector<bool> behind_proxy{};  // by address: clients are told by a proxy; empty: none is
+  std::uint32_t places = 0;          // sessions that one worker can have at the most
 };
 
 class Steering {
@@ -56,6 +60,8 @@ class Steering {
   [[nodiscard]] std::string_view fallback_reason() const noexcept;
   [[nodiscard]] LoadTable& table() noexcept;
   [[nodiscard]] const LoadTable& table() const noexcept;
+  /// The clients' accounts, which workers keep.
+  [[nodiscard]] ClientTable& clients() noexcept;
   /// How workers construct their WorkerSlot.
   [[nodiscard]] WorkerSlot::Counting counting() const noexcept;
 

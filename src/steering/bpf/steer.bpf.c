@@ -15,6 +15,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "weir/steering/clients.h"
 #include "weir/steering/pick.h"
 
 /* Shared by the programs of all listen addresses, the workers and the master. */
@@ -25,6 +26,19 @@ struct {
   __type(key, __u32);
   __type(value, struct weir_table);
 } weir_load SEC(".maps");
+
+/* The clients' accounts, shared likewise. As many sets as weir_admission.set_mask says. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct weir_client_set);
+} weir_clients SEC(".maps");
+
+/* Set before loading. The clients of this listen address are known only to the worker, from what
+ * a proxy tells it: the SYN's address is the proxy's. */
+const volatile __u32 weir_behind_proxy = 0;
 
 /* slot -> listener; one of these per listen address. */
 struct {
@@ -64,12 +78,40 @@ static __always_inline void read_packet(struct sk_reuseport_md* ctx, struct weir
   }
 }
 
+/* What the client's account says to one more connection: enum weir_admission_verdict. */
+__attribute__((noinline)) int weir_look_at_client(const struct weir_syn* syn) {
+  const struct weir_client_set* set;
+  struct weir_client_id client;
+  struct weir_table* table;
+
+  table = weir_look_up();
+  if (!table || !syn) return WEIR_ADMITTED;
+  client = weir_client_of(table, syn->address);
+  set = bpf_map_lookup_elem(&weir_clients, &client.set);
+  if (!set) return WEIR_ADMITTED; /* cannot be: the mask is the map's */
+  return weir_client_look(table, set, client.tag, syn->now_ns);
+}
+
+/* Whether the client may not connect now; counted if so. */
+static __always_inline int weir_refuses(struct weir_table* table, const struct weir_syn* syn) {
+  struct weir_program_counters* counters = &table->cpu[syn->cpu & (WEIR_CPUS_MAX - 1)];
+  int verdict = weir_look_at_client(syn);
+
+  if (verdict == WEIR_ADMITTED) return 0;
+  counters->syns++;
+  if (verdict == WEIR_TOO_MANY)
+    counters->too_many++;
+  else
+    counters->too_fast++;
+  return 1;
+}
+
 SEC("sk_reuseport/migrate")
 int weir_select(struct sk_reuseport_md* ctx) {
   struct weir_syn syn = {};
   struct weir_table* table;
   __u32 slot, policy;
-  int choice;
+  int choice, admission;
 
   table = weir_look_up();
   if (!table) return SK_PASS; /* cannot be: the map has its one entry from the start */
@@ -79,9 +121,12 @@ int weir_select(struct sk_reuseport_md* ctx) {
   syn.cpu = bpf_get_smp_processor_id();
   syn.migrating = ctx->migrating_sk != NULL;
   policy = WEIR_READ(table->config.policy);
-  /* A migrated connection has no packet: its own slot is gone anyway, least loaded will do. */
-  if ((policy == WEIR_SOURCE_HASH || policy == WEIR_TUPLE_HASH) && !syn.migrating)
+  admission = !weir_behind_proxy && weir_admission_on(table);
+  /* A migrated connection has no packet: its own slot is gone anyway, least loaded will do. It was
+   * admitted when it came. */
+  if ((admission || policy == WEIR_SOURCE_HASH || policy == WEIR_TUPLE_HASH) && !syn.migrating)
     read_packet(ctx, &syn);
+  if (admission && syn.has_address && weir_refuses(table, &syn)) return SK_DROP;
 
   choice = weir_steer(table, &syn);
   if (choice == WEIR_REFUSE) return SK_DROP;

@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kLine = 64;
 
 TEST(Abi, WhatDifferentCoresWriteIsOnDifferentCacheLines) {
+  EXPECT_EQ(offsetof(weir_table, admission) % kLine, 0U);
   EXPECT_EQ(offsetof(weir_table, total) % kLine, 0U);
   EXPECT_EQ(offsetof(weir_table, ticket) % kLine, 0U);
   EXPECT_EQ(offsetof(weir_table, key) % kLine, 0U);
