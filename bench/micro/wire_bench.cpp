@@ -27,7 +27,7 @@ void set_payload_bytes(benchmark::State& state, std::size_t per_iteration) {
 /// As a client sends it: the header, then `payload` masked.
 Bytes client_frame(Opcode opcode, const Bytes& payload) {
   std::array<std::byte, kHeaderBytesMax> header;
-  const std::size_t header_bytes = encode_header(header, opcode, true, payload.size(), kKey);
+  const std::size_t header_bytes = encode_header(header, opcode, true, payload.size(), false, kKey);
   Bytes frame{header.begin(), header.begin() + static_cast<std::ptrdiff_t>(header_bytes)};
   frame.insert(frame.end(), payload.begin(), payload.end());
   apply_mask(std::span{frame}.subspan(header_bytes), kKey, 0);

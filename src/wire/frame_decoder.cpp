@@ -10,6 +10,7 @@ namespace {
 // The first two bytes of a header (RFC 6455, 5.2).
 constexpr unsigned kFin = 0x80;
 constexpr unsigned kReserved = 0x70;
+constexpr unsigned kRsv1 = 0x40;
 constexpr unsigned kOpcode = 0x0f;
 constexpr unsigned kControl = 0x08;  // of the opcode
 constexpr unsigned kMasked = 0x80;
@@ -47,8 +48,8 @@ std::span<std::byte> take(std::span<std::byte>& in, std::size_t size) noexcept {
 
 }  // namespace
 
-FrameDecoder::FrameDecoder(Role role, std::uint64_t message_bytes_max) noexcept
-    : message_bytes_max_{message_bytes_max}, role_{role} {}
+FrameDecoder::FrameDecoder(Role role, std::uint64_t message_bytes_max, bool deflate) noexcept
+    : message_bytes_max_{message_bytes_max}, role_{role}, deflate_{deflate} {}
 
 Event FrameDecoder::next(std::span<std::byte>& in) noexcept {
   switch (stage_) {
@@ -100,8 +101,11 @@ FrameError FrameDecoder::begin_frame(const std::byte* header) noexcept {
   const unsigned second = to_unsigned(header[1]);
   const bool is_masked = (second & kMasked) != 0;
   const bool is_control = (first & kControl) != 0;
-  // permessage-deflate will allow RSV1 here, on the first frame of a message (RFC 7692, 6).
-  if (first & kReserved) return FrameError::reserved_bits;
+  if (first & kReserved) [[unlikely]] {
+    const bool begins_message = !is_control && (first & kOpcode) != 0;
+    const unsigned allowed = deflate_ && begins_message ? kRsv1 : 0;  // RFC 7692, 6
+    if (first & kReserved & ~allowed) return FrameError::reserved_bits;
+  }
   if ((kKnownOpcodes >> (first & kOpcode) & 1) == 0) return FrameError::reserved_opcode;
   if (!is_masked && role_ == Role::server) return FrameError::unmasked;
   if (is_masked && role_ == Role::client) return FrameError::masked;
@@ -132,21 +136,25 @@ FrameError FrameDecoder::begin_frame(const std::byte* header) noexcept {
     return FrameError::none;
   }
   stage_ = Stage::payload;
-  return begin_data_frame(frame_opcode_, length);
+  return begin_data_frame(frame_opcode_, (first & kRsv1) != 0, length);
 }
 
 /// Opens a message or goes on with the one that is open.
-FrameError FrameDecoder::begin_data_frame(Opcode opcode, std::uint64_t payload_bytes) noexcept {
+FrameError FrameDecoder::begin_data_frame(Opcode opcode, bool rsv1,
+                                          std::uint64_t payload_bytes) noexcept {
   if (opcode == Opcode::continuation) {
     if (!inside_message()) return FrameError::unexpected_continuation;
   } else {
     if (inside_message()) return FrameError::expected_continuation;
     message_opcode_ = opcode;
-    message_bytes_ = 0;
+    message_bytes_left_ = message_bytes_max_;
+    if (rsv1) [[unlikely]]
+      message_bytes_left_ = compressed_bytes_max(message_bytes_max_);
     message_begun_ = false;  // text_ is between characters: a text that ends elsewhere is refused
+    message_compressed_ = rsv1;
   }
-  if (payload_bytes > message_bytes_max_ - message_bytes_) return FrameError::message_too_big;
-  message_bytes_ += payload_bytes;
+  if (payload_bytes > message_bytes_left_) return FrameError::message_too_big;
+  message_bytes_left_ -= payload_bytes;
   return FrameError::none;
 }
 
@@ -165,8 +173,9 @@ Event FrameDecoder::take_payload(std::span<std::byte>& in) noexcept {
               .opcode = message_opcode_,
               .first = !message_begun_,
               .last = frame_fin_ && frame_bytes_left_ == 0,
+              .compressed = message_compressed_,
               .bytes = piece};
-  if (message_opcode_ == Opcode::text) {
+  if (message_opcode_ == Opcode::text && !message_compressed_) {
     if (!text_.feed(piece)) return fail(FrameError::invalid_utf8);
     if (event.last && !text_.complete()) return fail(FrameError::invalid_utf8);
   }

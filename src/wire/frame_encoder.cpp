@@ -25,13 +25,16 @@ std::string_view cut_to(std::string_view text, std::size_t bytes_max) noexcept {
 }  // namespace
 
 std::size_t encode_header(std::span<std::byte, kHeaderBytesMax> out, Opcode opcode, bool fin,
-                          std::uint64_t payload_bytes, std::optional<MaskKey> mask) noexcept {
+                          std::uint64_t payload_bytes, bool compressed,
+                          std::optional<MaskKey> mask) noexcept {
   assert(payload_bytes >> 63 == 0);
   assert((static_cast<unsigned>(opcode) & 8) == 0 ||
          (fin && payload_bytes <= kControlPayloadBytesMax));
+  assert(!compressed || opcode == Opcode::text || opcode == Opcode::binary);
   const unsigned mask_bit = mask ? 0x80 : 0;
+  const unsigned flags = static_cast<unsigned>(fin) << 7 | static_cast<unsigned>(compressed) << 6;
   std::byte* at = out.data();
-  *at++ = static_cast<std::byte>((fin ? 0x80U : 0U) | static_cast<unsigned>(opcode));
+  *at++ = static_cast<std::byte>(flags | static_cast<unsigned>(opcode));
   if (payload_bytes <= 125) {
     *at++ = static_cast<std::byte>(mask_bit | payload_bytes);
   } else if (payload_bytes <= 0xffff) {

@@ -36,6 +36,7 @@ constexpr std::array kRows{
         "a close code that may not be sent"},
     Row{FrameError::close_reason_invalid_utf8, CloseCode::invalid_payload,
         "a close reason that is not UTF-8"},
+    Row{FrameError::inflate_failed, CloseCode::invalid_payload, "invalid compressed data"},
 };
 
 constexpr bool rows_stand_in_order() {

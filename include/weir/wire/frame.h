@@ -38,7 +38,7 @@ enum class FrameError : std::uint8_t {
   none,
   unmasked,                   // 5.1: a client must mask
   masked,                     // 5.1: a server must not
-  reserved_bits,              // 5.2: RSV1 to RSV3 without an extension that gives them a meaning
+  reserved_bits,              // 5.2: RSV1 to RSV3 where no extension gives them a meaning
   reserved_opcode,            // 5.2: 3 to 7 and 11 to 15
   length_not_minimal,         // 5.2: a length spelt in more bytes than it needs
   length_too_big,             // 5.2: the top bit of a 64-bit length is set
@@ -51,10 +51,11 @@ enum class FrameError : std::uint8_t {
   close_payload_of_one_byte,  // 5.5.1: a code has two
   close_code_invalid,         // 7.4: one that may not be on the wire
   close_reason_invalid_utf8,  // 5.5.1
+  inflate_failed,             // RFC 7692: not DEFLATE data; found by who inflates, not here
 };
 
-/// The code to close with: 1009 for message_too_big, 1007 for bad UTF-8, 1002 for all else. Not
-/// for FrameError::none.
+/// The code to close with: 1009 for message_too_big, 1007 for bad UTF-8 and for compressed data
+/// that is none (RFC 7692 has no code of its own), 1002 for all else. Not for FrameError::none.
 [[nodiscard]] CloseCode close_code_for(FrameError error) noexcept;
 
 /// What is wrong, in a few words that fit a log line or a close reason.
@@ -82,10 +83,20 @@ struct Event {
   Opcode opcode = Opcode::continuation;  // of the message: text or binary, never continuation
   bool first = false;                    // the message begins here
   bool last = false;                     // the message ends here
+  bool compressed = false;               // the message's payload is DEFLATE data (RFC 7692, 6)
   FrameError error = FrameError::none;
   CloseCode code = CloseCode::no_status;
   std::span<std::byte> bytes{};
 };
+
+/// What the frames of a compressed message may declare in all, where the message itself may have
+/// `message_bytes_max`: an eighth and 1 KiB more, which is above what any compressor in use adds
+/// to data that it cannot shrink. UINT64_MAX allows any.
+[[nodiscard]] constexpr std::uint64_t compressed_bytes_max(
+    std::uint64_t message_bytes_max) noexcept {
+  const std::uint64_t more = message_bytes_max / 8 + 1024;
+  return message_bytes_max > UINT64_MAX - more ? UINT64_MAX : message_bytes_max + more;
+}
 
 /// Takes the bytes that one peer sends after the handshake, in pieces of any size, and says what
 /// they mean. How the bytes were cut shows only in how a message's payload is cut into events.
@@ -98,7 +109,12 @@ class FrameDecoder {
  public:
   /// A message whose frames declare more than `message_bytes_max` bytes in all is refused;
   /// UINT64_MAX allows any.
-  FrameDecoder(Role role, std::uint64_t message_bytes_max) noexcept;
+  ///
+  /// `deflate`: permessage-deflate was agreed. RSV1 on the first frame of a message then marks it
+  /// compressed (RFC 7692, 6); on a continuation or a control frame it stays reserved. A
+  /// compressed message may declare compressed_bytes_max(message_bytes_max): a compressor may
+  /// lawfully make data longer. Who inflates it counts what comes out against the real limit.
+  FrameDecoder(Role role, std::uint64_t message_bytes_max, bool deflate = false) noexcept;
 
   /// Takes bytes from the front of `in`, which it advances, up to the next event. Call until
   /// need_more, which means that `in` is used up.
@@ -109,7 +125,8 @@ class FrameDecoder {
   ///   (an empty final fragment).
   /// - Control frames are reported whole, in between the pieces of a message.
   /// - Text is valid UTF-8 as far as delivered; a sequence may be cut between two events. A piece
-  ///   with a bad byte is not delivered at all.
+  ///   with a bad byte is not delivered at all. Compressed text is not looked at: what it
+  ///   inflates to is the receiver's to validate.
   /// - message_too_big is reported on the header that goes over the limit, before its payload.
   /// - After `close` or `error` the decoder is finished(): this drops all of `in` and returns
   ///   need_more, for ever (RFC 6455, 5.5.1 and 7.1.7: what follows is to be ignored).
@@ -129,7 +146,7 @@ class FrameDecoder {
 
   bool gather_header(std::span<std::byte>& in) noexcept;
   FrameError begin_frame(const std::byte* header) noexcept;
-  FrameError begin_data_frame(Opcode opcode, std::uint64_t payload_bytes) noexcept;
+  FrameError begin_data_frame(Opcode opcode, bool rsv1, std::uint64_t payload_bytes) noexcept;
   Event take_payload(std::span<std::byte>& in) noexcept;
   Event take_control(std::span<std::byte>& in) noexcept;
   Event control_event(std::span<std::byte> payload) noexcept;
@@ -137,7 +154,7 @@ class FrameDecoder {
 
   // The message in progress.
   std::uint64_t message_bytes_max_;
-  std::uint64_t message_bytes_ = 0;  // declared by its frames so far
+  std::uint64_t message_bytes_left_ = 0;  // that its frames may still declare
   // The frame in progress.
   std::uint64_t frame_bytes_left_ = 0;
   std::unique_ptr<ControlPayload> control_;  // a control payload that came in pieces; else none
@@ -150,6 +167,8 @@ class FrameDecoder {
   Role role_;
   Opcode message_opcode_ = Opcode::continuation;  // continuation: no message is open
   bool message_begun_ = false;                    // an event of it has been returned
+  bool message_compressed_ = false;
+  bool deflate_;  // RSV1 has a meaning
   Utf8Validator text_;
   // A header that came in pieces.
   std::uint8_t header_bytes_ = 0;
@@ -160,9 +179,10 @@ static_assert(sizeof(FrameDecoder) <= 64, "an idle session has 256 bytes for eve
 /// Writes the header of a frame with `payload_bytes` to follow, its length spelt in the fewest
 /// bytes, and returns how many bytes it took: 2 to 10, and 4 more with a `mask` (for a client;
 /// the payload is the caller's to mask). `payload_bytes` is below 2^63, and below 126 for a
-/// control frame.
+/// control frame. `compressed` sets RSV1, and is for the first frame of a message alone
+/// (RFC 7692, 6).
 std::size_t encode_header(std::span<std::byte, kHeaderBytesMax> out, Opcode opcode, bool fin,
-                          std::uint64_t payload_bytes,
+                          std::uint64_t payload_bytes, bool compressed = false,
                           std::optional<MaskKey> mask = std::nullopt) noexcept;
 
 /// Writes a close frame's payload and returns its size: the code in network byte order, then as

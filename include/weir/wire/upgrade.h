@@ -1,18 +1,20 @@
 // The opening handshake, server side: an HTTP/1.1 request head in, the response out. RFC 6455,
-// section 4.2.
+// section 4.2. Subprotocol and compression are agreed here; a health check is answered here too,
+// since it comes the same way.
 //
-// No sockets and no clock: how long a handshake may take is the session's to watch. No
-// subprotocol and no extension is negotiated.
+// No sockets and no clock: how long a handshake may take is the session's to watch.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "weir/base/units.h"
+#include "weir/wire/deflate.h"
 
 namespace weir::wire {
 
@@ -21,21 +23,42 @@ struct UpgradeRules {
   /// The request line and all header lines, line ends and the empty line included. Also bounds
   /// the memory that a handshake can hold, which is a small multiple of it. Not 0.
   std::size_t header_bytes_max = 8_KiB;
+  /// The request line alone, without its CR LF. Over it: 414, as soon as it is over.
+  std::size_t request_line_bytes_max = 4_KiB;
   /// The paths served, compared byte for byte with the request's path without its query. Empty:
-  /// every path.
+  /// every path. Others: 404.
   std::vector<std::string> paths{};
+  /// The pages that may connect, as a browser spells them in Origin: "https://example.com",
+  /// "http://localhost:3000", "null". Compared without regard to case, since an origin is a
+  /// scheme, a host and a port. Empty: any. A request without Origin is from no browser, and
+  /// passes. Others: 403.
+  std::vector<std::string> origins{};
+  /// The subprotocols served, compared byte for byte. The first of the client's list, which is in
+  /// its order of preference, that is among them is selected (RFC 6455, 4.2.2, /5/). If there is
+  /// none, the 101 names none, and it is the client's to go on without or to close.
+  std::vector<std::string> subprotocols{};
+  /// A GET or HEAD of this path that asks for no upgrade is a health check: 200 "ok", or 503
+  /// "draining". Checked before `paths`, and taken in HTTP/1.0 too, which load balancers speak.
+  /// Empty: none.
+  std::string health_path{};
+  DeflateRules compression{};
+  /// An upgrade that would be accepted is answered 503 with Retry-After instead. May change from
+  /// one feed() to the next.
+  bool draining = false;
 };
 
-/// What was asked for, as sent: nothing is percent-decoded.
+/// What was asked for, as sent: nothing is percent-decoded. And what was agreed.
 struct UpgradeRequest {
-  std::string target;  // "/chat?room=1"
-  std::string path;    // "/chat": the target up to its query
-  std::string host;    // "example.com:9000"
-  std::string origin;  // of the page that opened the connection; empty outside browsers
-  std::string key;     // Sec-WebSocket-Key
+  std::string target;       // "/chat?room=1"
+  std::string path;         // "/chat": the target up to its query
+  std::string host;         // "example.com:9000"
+  std::string origin;       // of the page that opened the connection; empty outside browsers
+  std::string key;          // Sec-WebSocket-Key
+  std::string subprotocol;  // the one selected; empty: none
+  std::optional<DeflateTerms> deflate;  // agreed for both directions; nothing: no compression
 };
 
-struct UpgradeRefusal;  // upgrade.cpp's own
+struct UpgradeAnswer;  // upgrade_response.h, src/wire's own
 
 /// Does ahead of the first handshake, on the thread of the handshakes, what would read files in it:
 /// OpenSSL looks up SHA-1, and its configuration for that. Call it before entering a sandbox.
@@ -44,8 +67,9 @@ void prepare_upgrades() noexcept;
 /// One per handshake: heavy, so made for it and freed after it. Movable.
 class UpgradeParser {
  public:
-  // need_more --whole head--> accepted or refused --limit passed--> refused
-  enum class Progress : std::uint8_t { need_more, accepted, refused };
+  // need_more --whole head--> accepted or answered
+  //     \------ limit passed, time out ------^
+  enum class Progress : std::uint8_t { need_more, accepted, answered };
 
   /// `rules` is borrowed and must outlive the parser.
   explicit UpgradeParser(const UpgradeRules& rules) noexcept : rules_{&rules} {}
@@ -55,27 +79,33 @@ class UpgradeParser {
   /// - need_more: all of `in` is taken, the head goes on.
   /// - accepted: request() and response() are set; what is left in `in` is the peer's first
   ///   frames, should it have sent them early.
-  /// - refused: status() and response() say why. Send the response and close.
+  /// - answered: response() is all that this connection gets, be it a refusal or the answer to a
+  ///   health check. Send it and close.
   ///
-  /// Once it has said accepted or refused it takes nothing and says the same again. How the bytes
+  /// Once it has said accepted or answered it takes nothing and says the same again. How the bytes
   /// were cut makes no difference. Throws nothing; running out of memory ends the process.
   Progress feed(std::span<std::byte>& in) noexcept;
 
+  /// For the session's handshake deadline: the request did not come in time. Progress is answered
+  /// from here on, with a 408 (RFC 9110, 15.5.9). Changes nothing after accepted or answered.
+  void time_out() noexcept;
+
   /// Set once accepted.
   [[nodiscard]] const UpgradeRequest& request() const noexcept { return request_; }
-  /// The whole response, ready to send: 101, or the refusal. Lent for the parser's life; empty
-  /// before.
+  /// The whole response, ready to send. Lent for the parser's life; empty before.
   [[nodiscard]] std::string_view response() const noexcept { return response_; }
-  /// The response's status: 101, 400, 404, 405, 413, 414, 426, 431, 500 or 505; 0 before.
+  /// The response's status: 101; 200 for a health check; 400, 403, 404, 405, 408, 413, 414, 426,
+  /// 431, 500, 503 or 505; 0 before.
   [[nodiscard]] unsigned status() const noexcept { return status_; }
 
  private:
+  [[nodiscard]] bool request_line_too_long(std::size_t from) noexcept;
   Progress read_head();
-  Progress accept(UpgradeRequest request);
-  Progress refuse(const UpgradeRefusal& refusal);
+  Progress answer(const UpgradeAnswer& answer);
 
   const UpgradeRules* rules_;
   Progress progress_ = Progress::need_more;
+  bool line_ended_ = false;  // the request line's CR LF is in head_
   unsigned status_ = 0;
   std::string head_;  // what has arrived of a head that came in pieces
   UpgradeRequest request_;

@@ -49,7 +49,7 @@ TEST(EncodeHeader, WritesTheseBytesAndNoOthers) {
   for (const HeaderCase& c : kHeaders) {
     std::array<std::byte, kHeaderBytesMax> out;
     out.fill(std::byte{0xee});
-    const std::size_t size = encode_header(out, c.opcode, c.fin, c.payload_bytes,
+    const std::size_t size = encode_header(out, c.opcode, c.fin, c.payload_bytes, false,
                                            c.masked ? std::optional{kKey} : std::nullopt);
     EXPECT_EQ(to_hex(to_text(std::span{out}.first(size))), to_hex(c.expected)) << c.what;
     EXPECT_LE(size, c.masked ? kHeaderBytesMax : kServerHeaderBytesMax) << c.what;

@@ -219,13 +219,14 @@ TEST(FrameDecoder, HoldsAMessageToItsLimitByWhatIsDeclared) {
 TEST(FrameError, HasACloseCodeAndWordsOfItsOwn) {
   std::vector<std::string_view> seen;
   for (auto i = static_cast<unsigned>(FrameError::unmasked);
-       i <= static_cast<unsigned>(FrameError::close_reason_invalid_utf8); ++i) {
+       i <= static_cast<unsigned>(FrameError::inflate_failed); ++i) {
     const auto error = static_cast<FrameError>(i);
-    const CloseCode expected =
-        error == FrameError::message_too_big ? CloseCode::message_too_big
-        : error == FrameError::invalid_utf8 || error == FrameError::close_reason_invalid_utf8
-            ? CloseCode::invalid_payload
-            : CloseCode::protocol_error;
+    const CloseCode expected = error == FrameError::message_too_big ? CloseCode::message_too_big
+                               : error == FrameError::invalid_utf8 ||
+                                       error == FrameError::close_reason_invalid_utf8 ||
+                                       error == FrameError::inflate_failed
+                                   ? CloseCode::invalid_payload
+                                   : CloseCode::protocol_error;
     EXPECT_EQ(close_code_for(error), expected) << to_string(error);
     EXPECT_LE(to_string(error).size(), kCloseReasonBytesMax);
     EXPECT_EQ(std::ranges::count(seen, to_string(error)), 0) << to_string(error);

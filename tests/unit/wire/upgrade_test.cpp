@@ -8,83 +8,10 @@
 #include <string_view>
 #include <vector>
 
-#include "bytes.h"
+#include "upgrading.h"
 
 namespace weir::wire {
 namespace {
-
-using Progress = UpgradeParser::Progress;
-
-/// The request of RFC 6455, section 1.3, without its protocol and origin.
-constexpr std::string_view kLines[] = {
-    "GET /chat HTTP/1.1",
-    "Host: server.example.com",
-    "Upgrade: websocket",
-    "Connection: Upgrade",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    "Sec-WebSocket-Version: 13",
-};
-
-constexpr std::string_view kSwitching =
-    "HTTP/1.1 101 Switching Protocols\r\n"
-    "Upgrade: websocket\r\n"
-    "Connection: Upgrade\r\n"
-    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-
-/// A change to the request: the line that begins with `begin` becomes `lines`, or goes if that is
-/// empty. With no `begin`, `lines` are added.
-struct Edit {
-  std::string_view begin;
-  std::string_view lines;
-};
-
-std::string request(const std::vector<Edit>& edits = {}) {
-  std::string head;
-  for (std::string_view line : kLines) {
-    for (const Edit& edit : edits) {
-      if (!edit.begin.empty() && line.starts_with(edit.begin)) line = edit.lines;
-    }
-    if (!line.empty()) head.append(line).append("\r\n");
-  }
-  for (const Edit& edit : edits) {
-    if (edit.begin.empty()) head.append(edit.lines).append("\r\n");
-  }
-  return head + "\r\n";
-}
-
-struct Outcome {
-  Progress progress = Progress::need_more;
-  unsigned status = 0;
-  std::string response;
-  std::string left;  // in the piece that decided
-  UpgradeRequest request;
-};
-
-Outcome feed(const UpgradeRules& rules, std::string_view text, const Cut& cut) {
-  UpgradeParser parser{rules};
-  Outcome outcome;
-  for (const std::size_t size : cut) {
-    Bytes piece = to_bytes(text.substr(0, size));
-    text.remove_prefix(size);
-    std::span<std::byte> in{piece};
-    outcome.progress = parser.feed(in);
-    if (outcome.progress != Progress::need_more) {
-      outcome.left = to_text(in) + std::string{text};
-      break;
-    }
-    EXPECT_TRUE(in.empty()) << "need_more means that all input is taken";
-    EXPECT_EQ(parser.response(), "");
-    EXPECT_EQ(parser.status(), 0U);
-  }
-  outcome.status = parser.status();
-  outcome.response = parser.response();
-  outcome.request = parser.request();
-  return outcome;
-}
-
-Outcome feed(const UpgradeRules& rules, std::string_view text) {
-  return feed(rules, text, {text.size()});
-}
 
 struct AcceptedCase {
   std::string_view what;
@@ -118,7 +45,7 @@ const AcceptedCase kAccepted[] = {
      "ws://server.example.com?a=/b",
      "/"},
     {"a body of no bytes", {{"", "Content-Length: 0"}}},
-    {"protocols and extensions, which are passed over",
+    {"protocols and extensions with none served",
      {{"", "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: permessage-deflate"}}},
 };
 
@@ -290,7 +217,7 @@ std::string_view status_line(unsigned status) {
 
 /// What every refusal has to have, and what only some may have.
 void expect_refusal(const Outcome& outcome, unsigned status, std::string_view in_body) {
-  ASSERT_EQ(outcome.progress, Progress::refused);
+  ASSERT_EQ(outcome.progress, Progress::answered);
   EXPECT_EQ(outcome.status, status);
   const Response response{outcome.response};
   EXPECT_EQ(response.status_line, status_line(status));
@@ -359,7 +286,7 @@ TEST(Upgrade, HoldsTheHeadToItsLimit) {
 
 TEST(Upgrade, TellsALongRequestLineFromManyHeaderLines) {
   const UpgradeRules rules{.header_bytes_max = 512};
-  const std::string long_line = "GET /" + std::string(600, 'x');
+  const std::string long_line = "GET /" + std::string(600, 'x');  // the head's limit comes first
   for_each_cut(long_line.size(), [&](const Cut& cut) {
     expect_refusal(feed(rules, long_line, cut), 414, "512 bytes");
   });
@@ -373,6 +300,33 @@ TEST(Upgrade, RefusesAtTheLimitWithoutWaitingForMore) {
   const std::string text = "GET /" + std::string(506, 'x');
   EXPECT_EQ(feed(rules, text).progress, Progress::need_more) << "511 bytes";
   EXPECT_EQ(feed(rules, text + "x").status, 414U) << "512, and no end among them";
+}
+
+/// A request whose first line has `size` bytes.
+std::string request_with_line_of(std::size_t size) {
+  const std::string line = "GET /" + std::string(size - 14, 'x') + " HTTP/1.1";
+  return request({{"GET", line}});
+}
+
+TEST(Upgrade, HoldsTheRequestLineToItsOwnLimit) {
+  const UpgradeRules rules{.request_line_bytes_max = 100};
+  for_each_cut(request_with_line_of(100).size(), [&](const Cut& cut) {
+    ASSERT_EQ(feed(rules, request_with_line_of(100), cut).status, 101U) << "exactly the limit";
+  });
+  const std::string over = request_with_line_of(101);
+  for_each_cut(over.size(), [&](const Cut& cut) {
+    expect_refusal(feed(rules, over, cut), 414, "the request line may have 100 bytes");
+  });
+}
+
+TEST(Upgrade, RefusesALongRequestLineWithoutWaitingForItsEnd) {
+  const UpgradeRules rules{.request_line_bytes_max = 100};
+  const std::string text = "GET /" + std::string(95, 'x');
+  EXPECT_EQ(feed(rules, text).progress, Progress::need_more) << "100 bytes";
+  EXPECT_EQ(feed(rules, text + "\r").progress, Progress::need_more) << "and perhaps their end";
+  EXPECT_EQ(feed(rules, text + "x").status, 414U);
+  EXPECT_EQ(feed(rules, text + "\rx").status, 414U);
+  EXPECT_EQ(feed(rules, text + "\r\n").progress, Progress::need_more);
 }
 
 TEST(Upgrade, RefusesAFieldThatBeastCannotHold) {
