@@ -7,11 +7,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 #include <variant>
 
 #include "launch/check.h"
 #include "launch/plan.h"
 #include "launch/status.h"
+#include "launch/tls_keeper.h"
 #include "weir/admin/control_server.h"
 #include "weir/apps/echo.h"
 #include "weir/base/log.h"
@@ -36,20 +38,38 @@ std::unique_ptr<session::Handler> make_handler(cli::App app) {
   return nullptr;
 }
 
-admin::CommandTable commands(const process::Master& master) {
-  return {{"status", admin::status_command([&master] { return launch::status_of(master); })}};
+/// Reads again what can change while weir runs: the certificates.
+Result<void> reload(launch::TlsKeeper* tls) {
+  if (tls == nullptr)
+    return Error{"there is nothing to reload", "only certificates (--tls-cert) are read again"};
+  const auto done = tls->reload();
+  if (done)
+    spdlog::info("certificates reloaded");
+  else
+    spdlog::error("the certificates stay as they were: {}", to_string(done.error()));
+  return done;
+}
+
+admin::CommandTable commands(const launch::Plan& plan, const process::Master& master,
+                             launch::TlsKeeper* tls) {
+  return {
+      {"status", admin::status_command([&] { return launch::status_of(plan, master); })},
+      {"reload", {.help = "read the certificates again", .run = [tls](const boost::json::object&) {
+                    const auto done = reload(tls);
+                    return done ? Result<boost::json::object>{boost::json::object{}} : done.error();
+                  }}}};
 }
 
 /// Opens the control socket. Only one that was asked for by name is worth not starting for.
 Result<std::unique_ptr<admin::ControlServer>> open_control(asio::io_context& io,
                                                            const cli::Options& options,
-                                                           const process::Master& master) {
+                                                           admin::CommandTable commands) {
   using Server = std::unique_ptr<admin::ControlServer>;
   if (options.control.empty()) {
     spdlog::warn("no control socket: XDG_RUNTIME_DIR is not set; weirctl needs --control PATH");
     return Server{};
   }
-  auto server = admin::ControlServer::start(io, options.control, commands(master));
+  auto server = admin::ControlServer::start(io, options.control, std::move(commands));
   if (!server && !options.control_given) {
     spdlog::warn("no control socket: {}", to_string(server.error()));
     return Server{};
@@ -65,8 +85,8 @@ void announce(const launch::Plan& plan, const process::Master& master) {
   spdlog::info("{} workers, steering {} by {}, at most {} connections", master.workers(),
                to_string(steering.table().policy()), to_string(steering.backend()),
                plan.max_connections);
-  for (const SocketAddress& address : master.listeners().addresses())
-    spdlog::info("listening on {}", address.to_string());
+  for (const std::string& address : launch::listen_names(plan, master))
+    spdlog::info("listening on {}", address);
 }
 
 int serve(const cli::Options& options) {
@@ -78,15 +98,25 @@ int serve(const cli::Options& options) {
   if (!plan) return fail(plan.error());
 
   asio::io_context io{1};
+  std::unique_ptr<launch::TlsKeeper> tls;
+  if (!plan->tls_files.empty()) {  // read before the master's privileges go
+    auto started = launch::TlsKeeper::start(io, plan->tls_files, plan->tls_ticket_rotation);
+    if (!started) return fail(started.error());
+    tls = std::move(*started);
+    plan->worker.vault = &tls->vault();
+  }
   auto worker_main = [&plan](process::WorkerSeat seat) {
     const auto handler = make_handler(plan->app);
     return server::run_worker(plan->worker, std::move(seat), *handler);
   };
   auto master = process::Master::create(io, plan->master, worker_main);
   if (!master) return fail(master.error());
-  const auto control = open_control(io, options, **master);
+  const auto control = open_control(io, options, commands(*plan, **master, tls.get()));
   if (!control) return fail(control.error());
   (*master)->on_ready([&] { announce(*plan, **master); });
+  (*master)->on_reload([&] {
+    if (tls) (void)reload(tls.get());
+  });
   return (*master)->run();
 }
 

@@ -41,6 +41,13 @@ bool read(const json::value& value, std::optional<Value>& out) {
 
 bool read(const json::value& value, WorkerStatus& out);
 
+bool read(const json::value& value, Counters& out) {
+  if (!value.is_object()) return false;
+  for (const auto& [name, number] : value.get_object())
+    if (!read(number, out.emplace_back(Counter{.name = std::string{name}}).value)) return false;
+  return true;
+}
+
 template <class Value>
 bool read(const json::value& value, std::vector<Value>& out) {
   if (!value.is_array()) return false;
@@ -65,7 +72,8 @@ bool each_member_of_service(Service& status, Visit visit) {
   return visit("master_pid", status.master_pid) && visit("version", status.version) &&
          visit("policy", status.policy) && visit("backend", status.backend) &&
          visit("listen", status.listen) && visit("connections", status.connections) &&
-         visit("imbalance", status.imbalance) && visit("workers", status.workers);
+         visit("imbalance", status.imbalance) && visit("counters", status.counters) &&
+         visit("workers", status.workers);
 }
 
 /// Reads a member by its name, and notes the name of the first that does not fit.
@@ -92,6 +100,11 @@ bool read(const json::value& value, WorkerStatus& out) {
 }
 
 json::value written(const WorkerStatus& worker);
+json::value written(const Counters& counters) {
+  json::object object;
+  for (const Counter& counter : counters) object[counter.name] = counter.value;
+  return object;
+}
 
 template <class Value>
 json::value written(const Value& value) {

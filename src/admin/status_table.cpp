@@ -75,6 +75,23 @@ Row total_of(const std::vector<WorkerStatus>& workers) {
   return row;
 }
 
+/// "rejected 3, tls failed 1": those that have counted something, under the table, wrapped.
+std::string counter_lines(const Counters& counters) {
+  constexpr std::size_t kWidth = 100;
+  std::string out;
+  std::size_t line = 0;
+  for (const Counter& counter : counters) {
+    if (counter.value == 0) continue;
+    std::string item = fmt::format("{} {}", counter.name, counter.value);
+    std::ranges::replace(item, '_', ' ');
+    const bool wrap = line == 0 || line + item.size() + 2 > kWidth;
+    out += line == 0 ? "\n" : wrap ? ",\n" : ", ";
+    line = wrap ? item.size() : line + 2 + item.size();
+    out += item;
+  }
+  return out.empty() ? out : out + '\n';
+}
+
 }  // namespace
 
 std::string render_table(const Status& status) {
@@ -99,6 +116,7 @@ std::string render_table(const Status& status) {
     }
     out += '\n';
   }
+  out += counter_lines(status.counters);
   return out;
 }
 

@@ -17,9 +17,38 @@ using std::chrono::nanoseconds;
 Refusal check_listen(const Options& options) {
   for (auto a = options.listen.begin(); a != options.listen.end(); ++a)
     for (auto b = options.listen.begin(); b != a; ++b)
-      if (a->port() != 0 && a->to_string() == b->to_string())
-        return Refused{fmt::format(
-            "weir: --listen: {} is given twice: expected different addresses", a->to_string())};
+      if (a->address.port() != 0 && a->address.to_string() == b->address.to_string())
+        return Refused{
+            fmt::format("weir: --listen: {} is given twice: expected different addresses",
+                        a->address.to_string())};
+  return std::nullopt;
+}
+
+/// A PROXY header is believed, so it matters who sends it.
+Refusal check_proxy(Options& options) {
+  const bool taken = std::ranges::any_of(options.listen, &Listen::proxy);
+  if (taken && options.proxy_from.empty())
+    return Refused{
+        "weir: --listen: proxy: needs --proxy-from: expected the networks of the proxies, such as "
+        "--proxy-from 10.0.0.0/8"};
+  if (!taken && !options.proxy_from.empty())
+    options.warnings.push_back("--proxy-from changes nothing without a --listen proxy:");
+  return std::nullopt;
+}
+
+Refusal check_tls(Options& options) {
+  if (options.tls_certs.size() != options.tls_keys.size())
+    return Refused{
+        fmt::format("weir: --tls-key: {} for {} --tls-cert: expected one for each, in "
+                    "the same order",
+                    options.tls_keys.size(), options.tls_certs.size())};
+  const bool taken = std::ranges::any_of(options.listen, &Listen::tls);
+  if (taken && options.tls_certs.empty())
+    return Refused{
+        "weir: --listen: tls: needs a certificate: expected --tls-cert FILE and "
+        "--tls-key FILE"};
+  if (!taken && !options.tls_certs.empty())
+    options.warnings.push_back("--tls-cert changes nothing without a --listen tls:");
   return std::nullopt;
 }
 
@@ -91,6 +120,8 @@ std::optional<Refused> cross_check(Options& options, const Host& host) {
   if (auto refused = check_listen(options)) return refused;
   if (auto refused = check_pin(options, host, workers)) return refused;
   if (auto refused = check_weights(options, workers)) return refused;
+  if (auto refused = check_proxy(options)) return refused;
+  if (auto refused = check_tls(options)) return refused;
   return check_timeouts(options);
 }
 

@@ -46,7 +46,8 @@ ParseOutcome read(int argc, const char* const* argv, const Host& host) {
   Options options;
   options.control = host.default_control;
   if (auto refused = apply(kProgram, rows, *given, options)) return *refused;
-  if (options.listen.empty()) options.listen.push_back(*SocketAddress::parse("127.0.0.1:9000"));
+  if (options.listen.empty())
+    options.listen.push_back({.address = *SocketAddress::parse("127.0.0.1:9000")});
   if (auto refused = cross_check(options, host)) return *refused;
   return options;
 }

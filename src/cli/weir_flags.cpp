@@ -7,6 +7,9 @@ namespace weir::cli {
 namespace {
 
 constexpr std::string_view kListening = "Listening";
+constexpr std::string_view kRequests = "Upgrade requests";
+constexpr std::string_view kCompression = "Compression";
+constexpr std::string_view kTls = "TLS";
 constexpr std::string_view kWorkers = "Workers";
 constexpr std::string_view kSteering = "Steering";
 constexpr std::string_view kLimits = "Limits and timeouts";
@@ -20,15 +23,17 @@ constexpr std::int64_t kDay = 24 * kHour;
 std::vector<Row<Options>> listening() {
   return {
       {{.name = "listen",
-        .value = "ADDRESS:PORT",
+        .value = "[tls:][proxy:]ADDRESS:PORT",
         .group = kListening,
         .standard = "127.0.0.1:9000",
         .accepts = "ADDRESS:PORT with a numeric address, such as 127.0.0.1:9000, [::1]:9000 or "
-                   "*:9000",
+                   "*:9000, or with tls: or proxy: before it",
         .help = "accept connections here",
         .manual = "An IPv6 address stands in brackets, and in the configuration file in quotes as "
                   "well; * means every IPv4 address. Port 0 lets the kernel pick a free port, "
-                  "which the log names. Names are not looked up.",
+                  "which the log names. Names are not looked up. With tls: the connections are "
+                  "TLS (wss), see --tls-cert. With proxy: they begin with a PROXY protocol header, "
+                  "see --proxy-from; both together mean TLS behind that header.",
         .repeatable = true},
        append_listen},
       {{.name = "backlog",
@@ -39,15 +44,141 @@ std::vector<Row<Options>> listening() {
         .help = "connections that may wait for each worker to accept them",
         .manual = "The kernel takes the smaller of this and the sysctl net.core.somaxconn."},
        set_number<&Options::backlog, std::uint32_t{1}, std::uint32_t{2'147'483'647}>},
+      {{.name = "proxy-from",
+        .value = "NETWORK",
+        .group = kListening,
+        .accepts = "a network such as 10.0.0.0/8 or 2001:db8::/32, with no bit set behind its "
+                   "length, or one address",
+        .help = "believe PROXY protocol headers from here",
+        .manual = "On a proxy: listen address the client's address is the one that the header "
+                  "(version 1 or 2) tells: in the log and for the limits. A connection from "
+                  "elsewhere, or without the header, is reset.",
+        .repeatable = true},
+       append_proxy_from},
+  };
+}
+
+std::vector<Row<Options>> requests() {
+  return {
       {{.name = "path",
         .value = "PATH",
-        .group = kListening,
+        .group = kRequests,
         .otherwise = "every path",
         .accepts = "a path that begins with / and has no space, ? or #",
         .help = "answer upgrade requests for this path only",
         .manual = "A request for any other path gets 404. A query after the path does not count.",
         .repeatable = true},
        append_path},
+      {{.name = "origin",
+        .value = "ORIGIN",
+        .group = kRequests,
+        .otherwise = "every origin",
+        .accepts = "an origin as browsers send it, such as https://example.com, or null",
+        .help = "let pages of this origin connect",
+        .manual = "A page of another origin gets 403. A request without an Origin is from no "
+                  "browser and passes.",
+        .repeatable = true},
+       append_origin},
+      {{.name = "subprotocol",
+        .value = "NAME",
+        .group = kRequests,
+        .otherwise = "none",
+        .accepts = "a token such as chat.v1",
+        .help = "serve this subprotocol",
+        .manual = "Of those that a client asks for, the first that is served is agreed on.",
+        .repeatable = true},
+       append_subprotocol},
+      {{.name = "health-path",
+        .value = "PATH",
+        .group = kRequests,
+        .otherwise = "none",
+        .accepts = "a path that begins with / and has no space, ? or #",
+        .help = "answer a GET of this path with 200, or 503 while stopping"},
+       set_health_path},
+      {{.name = "max-header-size",
+        .value = "SIZE",
+        .group = kRequests,
+        .standard = "8KiB",
+        .accepts = "a size from 256 to 1MiB, such as 16KiB",
+        .help = "the request line and all header lines; more gets 431"},
+       set_size<&Options::max_header_size, 256, 1_MiB>},
+      {{.name = "max-request-line",
+        .value = "SIZE",
+        .group = kRequests,
+        .standard = "4KiB",
+        .accepts = "a size from 64 to 1MiB, such as 2KiB",
+        .help = "the request line; a longer one gets 414"},
+       set_size<&Options::max_request_line, 64, 1_MiB>},
+  };
+}
+
+std::vector<Row<Options>> compression() {
+  return {
+      {{.name = "compression",
+        .value = "off|shared|dedicated",
+        .group = kCompression,
+        .standard = "shared",
+        .accepts = "off, shared or dedicated",
+        .help = "permessage-deflate, for clients that offer it",
+        .manual = "shared compresses each message by itself, and a session needs no memory for it. "
+                  "dedicated keeps what was said before to refer back to, where the client agrees: "
+                  "messages get smaller, at up to 300 KiB a session."},
+       set_compression},
+      {{.name = "compression-min-size",
+        .value = "SIZE",
+        .group = kCompression,
+        .standard = "128",
+        .accepts = "a size from 0 to 1GiB, such as 1KiB",
+        .help = "send smaller messages as they are"},
+       set_size<&Options::compression_min_size, 0, 1'024_MiB>},
+      {{.name = "compression-window",
+        .value = "BITS",
+        .group = kCompression,
+        .standard = "15",
+        .accepts = "a number from 9 to 15",
+        .help = "how far back dedicated compression refers, as a power of two",
+        .manual = "Each bit less halves the memory of a session."},
+       set_compression_window},
+  };
+}
+
+std::vector<Row<Options>> tls() {
+  return {
+      {{.name = "tls-cert",
+        .value = "FILE",
+        .group = kTls,
+        .accepts = "a path to a file",
+        .help = "a certificate with its chain, as PEM",
+        .manual = "Given several times, the name that the client asks for (SNI) decides; the first "
+                  "serves clients that ask for none or another. SIGHUP to the master, or weirctl "
+                  "reload, reads the files again; sessions go on.",
+        .repeatable = true},
+       append_file<&Options::tls_certs>},
+      {{.name = "tls-key",
+        .value = "FILE",
+        .group = kTls,
+        .accepts = "a path to a file",
+        .help = "the certificate's private key, as PEM, not encrypted",
+        .manual = "As many as there are certificates, in the same order. Only the master reads "
+                  "them.",
+        .repeatable = true},
+       append_file<&Options::tls_keys>},
+      {{.name = "tls-min-version",
+        .value = "VERSION",
+        .group = kTls,
+        .standard = "1.2",
+        .accepts = "1.2 or 1.3",
+        .help = "refuse clients that speak no newer TLS"},
+       set_tls_min_version},
+      {{.name = "tls-ticket-rotation",
+        .value = "TIME",
+        .group = kTls,
+        .standard = "1h",
+        .accepts = "a time from 1s to 24h",
+        .help = "draw a new key for session tickets this often",
+        .manual = "A session resumes, on any worker, by a ticket of this key or of the two before "
+                  "it."},
+       set_duration<&Options::tls_ticket_rotation, 1'000, kDay, Zero::refused>},
   };
 }
 
@@ -126,20 +257,66 @@ std::vector<Row<Options>> limits() {
         .help = "connections that may be open at once, all workers together",
         .manual = "One more is refused by the kernel with a reset."},
        set_number<&Options::max_connections, std::uint64_t{1}, std::uint64_t{1'000'000'000}>},
+      {{.name = "max-connections-per-ip",
+        .value = "N",
+        .group = kLimits,
+        .standard = "0",
+        .accepts = "a number from 0 to 16777215",
+        .help = "connections that one client may have open at once; 0 for no limit",
+        .manual = "A client is an IPv4 address or the /64 network of an IPv6 address; behind a "
+                  "proxy, the address that its header tells. One more is reset, by the kernel "
+                  "already on its SYN where the steering program runs."},
+       set_number<&Options::max_connections_per_ip, std::uint32_t{0}, std::uint32_t{16'777'215}>},
+      {{.name = "connect-rate",
+        .value = "N[:BURST]",
+        .group = kLimits,
+        .standard = "0",
+        .accepts = "a number from 0 to 1000000, or two with a colon between them such as 10:100",
+        .help = "connections a second that one client may make; 0 for no limit",
+        .manual = "After as many at once as BURST says, or N without it. Those beyond are reset, "
+                  "as with --max-connections-per-ip, and cost the client nothing."},
+       set_rate<&Options::connect_rate>},
       {{.name = "max-message-size",
         .value = "SIZE",
         .group = kLimits,
         .standard = "1MiB",
         .accepts = "a size from 1 to 1GiB, such as 64KiB",
         .help = "the largest message; a larger one closes its session with 1009",
-        .manual = "Counted over all fragments of the message."},
+        .manual = "Counted over all fragments of the message, and after inflation."},
        set_size<&Options::max_message_size, 1, 1'024_MiB>},
+      {{.name = "max-message-rate",
+        .value = "N[:BURST]",
+        .group = kLimits,
+        .standard = "0",
+        .accepts = "a number from 0 to 1000000, or two with a colon between them such as 10:100",
+        .help = "messages and pings a second from one session; 0 for no limit",
+        .manual = "After as many at once as BURST says, or N without it. More closes the session "
+                  "with 1008."},
+       set_rate<&Options::max_message_rate>},
+      {{.name = "max-backlog",
+        .value = "SIZE",
+        .group = kLimits,
+        .standard = "16MiB",
+        .accepts = "a size from 64KiB to 2GiB",
+        .help = "a session's output that its client has not taken yet",
+        .manual = "Beyond it --slow-consumer holds. A message that is larger than this still goes "
+                  "to a client that has taken all before."},
+       set_size<&Options::max_backlog, 64_KiB, 2'048_MiB>},
+      {{.name = "slow-consumer",
+        .value = "close|drop",
+        .group = kLimits,
+        .standard = "close",
+        .accepts = "close or drop",
+        .help = "what becomes of a session over its backlog",
+        .manual = "close ends it with 1013; drop keeps it and leaves out whole messages until "
+                  "there is room, counting them."},
+       set_slow_consumer},
       {{.name = "handshake-timeout",
         .value = "TIME",
         .group = kLimits,
         .standard = "10s",
         .accepts = "a time from 1ms to 1h",
-        .help = "for the whole upgrade request to arrive"},
+        .help = "for TLS and the whole upgrade request to arrive; later gets 408"},
        set_duration<&Options::handshake_timeout, 1, kHour, Zero::refused>},
       {{.name = "idle-timeout",
         .value = "TIME",
@@ -244,7 +421,8 @@ std::vector<Row<Options>> program() {
 
 std::vector<Row<Options>> weir_rows() {
   std::vector<Row<Options>> rows;
-  for (auto part : {listening, workers, steering, limits, privileges_and_logging, program})
+  for (auto part : {listening, requests, compression, tls, workers, steering, limits,
+                    privileges_and_logging, program})
     for (Row<Options>& row : part()) rows.push_back(std::move(row));
   return rows;
 }

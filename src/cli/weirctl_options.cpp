@@ -22,6 +22,7 @@ struct CommandRow {
 
 constexpr std::array kCommands{
     CommandRow{"status", "what each worker does and carries"},
+    CommandRow{"reload", "read the certificates again"},
 };
 
 /// "2", or with a unit as any other time.
@@ -110,11 +111,12 @@ Outcome<CtlOptions> parse_ctl(int argc, const char* const* argv,
 
 Manual weirctl_manual() {
   Manual manual{.program = "weirctl",
-                .purpose = "ask a running weir what it does",
+                .purpose = "ask a running weir what it does, or have it read its certificates again",
                 .synopsis = {},
                 .flags = flags_of(rows()),
                 .units = ""};
   manual.synopsis.push_back("[--control PATH] status [--json] [--watch SECONDS]");
+  manual.synopsis.push_back("[--control PATH] reload");
   return manual;
 }
 

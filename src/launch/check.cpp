@@ -17,6 +17,12 @@ std::string limit(Duration duration) {
   return duration.count() == 0 ? "off" : format_duration(duration);
 }
 
+/// "at most 5 connections"
+std::string count(std::uint32_t number, std::string_view what) {
+  return number == 0 ? fmt::format("any number of {}", what)
+                     : fmt::format("at most {} {}", number, what);
+}
+
 }  // namespace
 
 Result<std::string> check(const cli::Options& options) {
@@ -25,6 +31,9 @@ Result<std::string> check(const cli::Options& options) {
   const process::MasterOptions& master = plan->master;
   for (const SocketAddress& address : master.listen)
     if (auto free = process::probe_address(address); !free) return free.error();
+  std::vector<std::string> warnings;
+  const auto credentials = tls::read_credentials(plan->tls_files, warnings);
+  if (!credentials) return credentials.error();
   const auto steering = steering::Steering::create(master.steering);
   if (!steering) return steering.error();
 
@@ -32,7 +41,7 @@ Result<std::string> check(const cli::Options& options) {
   const auto line = [&](std::string_view name, const std::string& value) {
     report += fmt::format("{:<18}{}\n", name, value);
   };
-  for (const SocketAddress& address : master.listen) line("listen", address.to_string());
+  for (const cli::Listen& listen : options.listen) line("listen", listen.to_string());
   line("workers", fmt::format("{}, {}", master.workers, pinning(master)));
   line("steering", fmt::format("{} by {}", to_string(master.steering.table.policy),
                                to_string(steering->backend())));
@@ -41,7 +50,13 @@ Result<std::string> check(const cli::Options& options) {
   line("hang threshold", limit(options.hang_threshold));
   line("connections", fmt::format("at most {}, {} descriptors a process", plan->max_connections,
                                   plan->descriptors));
+  if (options.max_connections_per_ip != 0 || options.connect_rate.per_second != 0)
+    line("each client", fmt::format("{}, {}", count(options.max_connections_per_ip, "connections"),
+                                    count(options.connect_rate.per_second, "new a second")));
   line("message size", fmt::format("at most {}", format_size(options.max_message_size)));
+  line("compression", std::string{cli::to_string(options.compression)});
+  for (const tls::CredentialFiles& files : plan->tls_files) line("certificate", files.certificate);
+  for (const std::string& warning : warnings) line("", warning);
   line("timeouts",
        fmt::format("handshake {}, idle {}, ping after {}", limit(options.handshake_timeout),
                    limit(options.idle_timeout), limit(options.ping_interval)));

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "weir/io/ring.h"
 
 namespace weir::launch {
@@ -15,12 +18,33 @@ Error too_few_descriptors(std::uint64_t needed, std::uint64_t limit, std::string
 
 session::SessionRules session_rules(const cli::Options& options) {
   session::SessionRules rules;
-  rules.upgrade.paths = options.paths;
+  rules.upgrade = {
+      .header_bytes_max = options.max_header_size,
+      .request_line_bytes_max = options.max_request_line,
+      .paths = options.paths,
+      .origins = options.origins,
+      .subprotocols = options.subprotocols,
+      .health_path = options.health_path,
+      .compression = {.mode = options.compression, .window_bits = options.compression_window}};
+  rules.proxy_from = options.proxy_from;
   rules.message_bytes_max = options.max_message_size;
+  rules.compress_from_bytes = options.compression_min_size;
+  rules.message_rate = {.per_second = options.max_message_rate.per_second,
+                        .burst = options.max_message_rate.burst};
+  rules.backlog_bytes_max = options.max_backlog;
+  rules.slow_consumer = options.slow_consumer == cli::SlowConsumer::drop
+                            ? session::SlowConsumer::drop
+                            : session::SlowConsumer::close;
   rules.handshake_timeout = options.handshake_timeout;
   rules.idle_timeout = options.idle_timeout;
   rules.ping_interval = options.ping_interval;
   return rules;
+}
+
+/// Places that the sessions of one worker can have: a descriptor each, and what the slab rounds up.
+std::uint32_t places_of(std::uint64_t descriptors) noexcept {
+  constexpr std::uint64_t kSlab = 256;
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptors + kSlab, 1U << 28));
 }
 
 /// The CPU of each worker, by slot; empty where they are not pinned.
@@ -45,10 +69,22 @@ Result<Plan> make_plan(const cli::Options& options) {
   const cli::Host host = cli::Host::here();
   Plan plan;
   plan.app = options.app;
-  plan.worker = {.sessions = session_rules(options), .hang_threshold = options.hang_threshold};
+  plan.worker.sessions = session_rules(options);
+  plan.worker.hang_threshold = options.hang_threshold;
+  plan.worker.tls.min_version =
+      options.tls_min_version == cli::TlsVersion::tls13 ? tls::Version::tls13 : tls::Version::tls12;
+  if (std::ranges::any_of(options.listen, &cli::Listen::tls))
+    for (std::size_t i = 0; i < options.tls_certs.size(); ++i)
+      plan.tls_files.push_back({.certificate = options.tls_certs[i], .key = options.tls_keys[i]});
+  plan.tls_ticket_rotation = options.tls_ticket_rotation;
 
   process::MasterOptions& master = plan.master;
-  master.listen = options.listen;
+  std::vector<bool> behind_proxy;
+  for (const cli::Listen& listen : options.listen) {
+    master.listen.push_back(listen.address);
+    plan.worker.doors.push_back({.proxy = listen.proxy, .tls = listen.tls});
+    behind_proxy.push_back(listen.proxy);
+  }
   master.backlog = options.backlog;
   master.workers = cli::worker_count(options, host);
   master.cpus = worker_cpus(options, host, master.workers);
@@ -73,13 +109,19 @@ Result<Plan> make_plan(const cli::Options& options) {
   auto identity = process::find_identity(options.user, options.group);
   if (!identity) return identity.error();
   master.identity = *identity;
-  master.steering = {.backend = options.backend,
-                     .table = {.slots = master.workers,
-                               .policy = options.steer,
-                               .weights = options.weights,
-                               .hang_threshold = options.hang_threshold,
-                               .max_connections = plan.max_connections},
-                     .addresses = addresses};
+  steering::SteeringOptions& steering = master.steering;
+  steering.backend = options.backend;
+  steering.addresses = addresses;
+  steering.behind_proxy = std::move(behind_proxy);
+  steering.places = places_of(plan.descriptors);
+  steering.table.slots = master.workers;
+  steering.table.policy = options.steer;
+  steering.table.weights = options.weights;
+  steering.table.hang_threshold = options.hang_threshold;
+  steering.table.max_connections = plan.max_connections;
+  steering.table.clients = {.open_max = options.max_connections_per_ip,
+                            .rate = options.connect_rate.per_second,
+                            .burst = options.connect_rate.burst};
   // Asked here, once, rather than answered by every worker.
   if (const auto why_not = io::probe_ring()) return *why_not;
   return plan;

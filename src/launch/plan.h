@@ -4,17 +4,21 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "weir/base/result.h"
 #include "weir/cli/options.h"
 #include "weir/process/master.h"
 #include "weir/server/worker.h"
+#include "weir/tls/vault.h"
 
 namespace weir::launch {
 
 struct Plan {
   process::MasterOptions master;
   server::WorkerOptions worker;
+  std::vector<tls::CredentialFiles> tls_files;  // empty: no listen address has TLS
+  Duration tls_ticket_rotation{};
   cli::App app = cli::App::echo;
   std::uint64_t descriptors = 0;      // the limit of each process
   std::uint64_t max_connections = 0;  // over all workers; never 0

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <array>
+
 #include "weir/cli/options.h"
 #include "weir/steering/policy.h"
 
@@ -29,18 +31,85 @@ admin::WorkerStatus worker_status(const process::Master& master, std::uint32_t s
           .busy = view.busy};
 }
 
+/// What else is counted, over all workers, as it is called in the status.
+struct RowCounter {
+  std::string_view name;
+  __u64 weir_row::*member;
+};
+constexpr std::array kRowCounters{
+    RowCounter{"upgraded", &weir_row::upgraded},
+    RowCounter{"rejected", &weir_row::rejected},
+    RowCounter{"handshake_timeouts", &weir_row::handshake_timeouts},
+    RowCounter{"idle_timeouts", &weir_row::idle_timeouts},
+    RowCounter{"protocol_errors", &weir_row::protocol_errors},
+    RowCounter{"too_big", &weir_row::too_big},
+    RowCounter{"too_chatty", &weir_row::too_chatty},
+    RowCounter{"overloaded", &weir_row::overloaded},
+    RowCounter{"dropped", &weir_row::dropped},
+    RowCounter{"over_max_connections", &weir_row::refused},
+    RowCounter{"clients_too_many", &weir_row::clients_too_many},
+    RowCounter{"clients_too_fast", &weir_row::clients_too_fast},
+    RowCounter{"clients_untracked", &weir_row::clients_untracked},
+    RowCounter{"proxy_refused", &weir_row::proxy_refused},
+    RowCounter{"tls_established", &weir_row::tls_established},
+    RowCounter{"tls_resumed", &weir_row::tls_resumed},
+    RowCounter{"tls_failed", &weir_row::tls_failed},
+    RowCounter{"compressed_in", &weir_row::compressed_in},
+    RowCounter{"compressed_out", &weir_row::compressed_out},
+};
+
+/// The same of the steering program: what it answered on the SYN.
+struct ProgramCounter {
+  std::string_view name;
+  __u64 weir_program_counters::*member;
+};
+constexpr std::array kProgramCounters{
+    ProgramCounter{"syns", &weir_program_counters::syns},
+    ProgramCounter{"syns_over_max_connections", &weir_program_counters::refused},
+    ProgramCounter{"syns_clients_too_many", &weir_program_counters::too_many},
+    ProgramCounter{"syns_clients_too_fast", &weir_program_counters::too_fast},
+    ProgramCounter{"syns_abstained", &weir_program_counters::abstained},
+    ProgramCounter{"syns_fallback", &weir_program_counters::fallback},
+    ProgramCounter{"hung_marked", &weir_program_counters::hung_marked},
+};
+
+admin::Counters counters_of(const steering::LoadTable& table) {
+  admin::Counters counters;
+  for (const RowCounter& counter : kRowCounters)
+    counters.push_back({.name = std::string{counter.name}});
+  for (std::uint32_t slot = 0; slot < table.slots(); ++slot) {
+    const weir_row row = table.snapshot(slot).row;
+    for (std::size_t i = 0; i < kRowCounters.size(); ++i)
+      counters[i].value += row.*kRowCounters[i].member;
+  }
+  const weir_program_counters program = table.program_counters();
+  for (const ProgramCounter& counter : kProgramCounters)
+    counters.push_back({.name = std::string{counter.name}, .value = program.*counter.member});
+  return counters;
+}
+
 }  // namespace
 
-admin::Status status_of(const process::Master& master) {
+std::vector<std::string> listen_names(const Plan& plan, const process::Master& master) {
+  std::vector<std::string> names;
+  const std::vector<SocketAddress>& addresses = master.listeners().addresses();
+  for (std::size_t i = 0; i < addresses.size(); ++i)
+    names.push_back(cli::Listen{.address = addresses[i],
+                                .proxy = plan.worker.doors[i].proxy,
+                                .tls = plan.worker.doors[i].tls}
+                        .to_string());
+  return names;
+}
+
+admin::Status status_of(const Plan& plan, const process::Master& master) {
   const steering::Steering& steering = master.steering();
   admin::Status status{.master_pid = ::getpid(),
                        .version = std::string{cli::version()},
                        .policy = std::string{to_string(steering.table().policy())},
                        .backend = std::string{to_string(steering.backend())},
-                       .listen = {},
+                       .listen = listen_names(plan, master),
+                       .counters = counters_of(steering.table()),
                        .workers = {}};
-  for (const SocketAddress& address : master.listeners().addresses())
-    status.listen.push_back(address.to_string());
   for (std::uint32_t slot = 0; slot < master.workers(); ++slot) {
     status.workers.push_back(worker_status(master, slot));
     status.connections += status.workers.back().connections;

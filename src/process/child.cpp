@@ -36,11 +36,12 @@ void take_over_signals() noexcept {
   ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
 }
 
-Result<UniqueFd> stop_signals() {
+Result<UniqueFd> master_signals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   UniqueFd fd{::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
   if (!fd) return os_error("signalfd", errno);
   ::sigprocmask(SIG_BLOCK, &set, nullptr);

@@ -18,11 +18,12 @@ void close_all_but(std::span<const int> kept) noexcept;
 /// for the worker to read from a signalfd.
 void take_over_signals() noexcept;
 
-/// A signalfd, non-blocking, from which SIGTERM and SIGINT are read; both are blocked for the rest
-/// of the process, so that none has its default action before the descriptor is watched or after
-/// it is closed, nor in a child before it takes over its signals. (asio::signal_set will not do:
-/// its reactor reads a pipe until that is empty, which under signals that keep coming is never.)
-[[nodiscard]] Result<UniqueFd> stop_signals();
+/// A signalfd, non-blocking, from which SIGTERM, SIGINT and SIGHUP are read; all are blocked for
+/// the rest of the process, so that none has its default action before the descriptor is watched or
+/// after it is closed, nor in a child before it takes over its signals. (asio::signal_set will not
+/// do: its reactor reads a pipe until that is empty, which under signals that keep coming is
+/// never.)
+[[nodiscard]] Result<UniqueFd> master_signals();
 
 /// Binds this process to one CPU. False if the kernel refuses.
 [[nodiscard]] bool pin_to(int cpu) noexcept;

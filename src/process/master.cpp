@@ -79,7 +79,7 @@ Result<std::unique_ptr<Master>> Master::create(asio::io_context& io, MasterOptio
     if (auto attached = steering->attach(i, listeners->of_address(i)); !attached)
       return attached.error();
   if (auto reduced = reduce_master(options.identity); !reduced) return reduced.error();
-  auto signals = stop_signals();
+  auto signals = master_signals();
   if (!signals) return signals.error();
   return std::unique_ptr<Master>{new Master{io, std::move(options), std::move(worker_main),
                                             std::move(*listeners), std::move(*steering),
@@ -156,6 +156,7 @@ void Master::become_worker_process(std::uint32_t slot, UniqueFd link) {
   WorkerSeat seat{.slot = slot,
                   .listeners = listeners_.of_slot(slot),
                   .table = &steering_.table(),
+                  .clients = &steering_.clients(),
                   .counting = steering_.counting(),
                   .identity = options_.identity,
                   .link = WorkerLink{UniqueFd{}}};
@@ -223,6 +224,7 @@ void Master::on_exit(std::uint32_t slot) {
   // Down first, so that nothing more is steered to it; then the load that its sessions were.
   steering_.table().mark_down(slot);
   steering_.table().restart_slot(slot, steering_.queued(slot));
+  steering_.clients().forget(slot);
   const pid_t pid = std::exchange(worker.pid, 0);
   ++worker.life;
   worker.pidfd.close();
@@ -264,6 +266,10 @@ void Master::await_signal() {
 }
 
 void Master::on_signal(int number) {
+  if (number == SIGHUP) {
+    if (on_reload_ && !stopping_) on_reload_();
+    return;
+  }
   if (!stopping_) return stop(::strsignal(number));
   if (std::exchange(killing_, true)) return;
   spdlog::warn("{} again: ending at once", ::strsignal(number));

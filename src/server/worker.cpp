@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -41,6 +42,34 @@ void reset(UniqueFd fd) noexcept {
   ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
+/// What of the sessions' traffic stands where in the row.
+struct Total {
+  __u64 weir_row::*in_row;
+  std::uint64_t session::Traffic::*of_worker;
+};
+using session::Traffic;
+constexpr std::array kTotals{
+    Total{&weir_row::messages_in, &Traffic::messages_in},
+    Total{&weir_row::messages_out, &Traffic::messages_out},
+    Total{&weir_row::bytes_in, &Traffic::bytes_in},
+    Total{&weir_row::bytes_out, &Traffic::bytes_out},
+    Total{&weir_row::upgraded, &Traffic::upgraded},
+    Total{&weir_row::rejected, &Traffic::rejected},
+    Total{&weir_row::overloaded, &Traffic::overloaded},
+    Total{&weir_row::protocol_errors, &Traffic::protocol_errors},
+    Total{&weir_row::handshake_timeouts, &Traffic::handshake_timeouts},
+    Total{&weir_row::idle_timeouts, &Traffic::idle_timeouts},
+    Total{&weir_row::too_big, &Traffic::too_big},
+    Total{&weir_row::too_chatty, &Traffic::too_chatty},
+    Total{&weir_row::dropped, &Traffic::dropped},
+    Total{&weir_row::proxy_refused, &Traffic::proxy_refused},
+    Total{&weir_row::tls_established, &Traffic::tls_established},
+    Total{&weir_row::tls_resumed, &Traffic::tls_resumed},
+    Total{&weir_row::tls_failed, &Traffic::tls_failed},
+    Total{&weir_row::compressed_in, &Traffic::compressed_in},
+    Total{&weir_row::compressed_out, &Traffic::compressed_out},
+};
+
 void store_own(__u64& word, std::uint64_t value) noexcept {
   steering::Word{word}.store(value, std::memory_order_relaxed);
 }
@@ -57,24 +86,32 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerOptions& options,
   if (auto enabled = ring->enable(); !enabled) return enabled.error();
   auto signals = terminate_signals();
   if (!signals) return signals.error();
-  return std::unique_ptr<Worker>{new Worker{options, seat, handler, std::move(*ring),
-                                            std::move(*buffers), std::move(*signals)}};
+  std::optional<tls::Context> tls;
+  if (options.vault != nullptr) {
+    auto made = tls::Context::create(*options.vault, options.tls);
+    if (!made) return made.error();
+    tls.emplace(std::move(*made));
+  }
+  return std::unique_ptr<Worker>{new Worker{options, seat, handler, std::move(tls),
+                                            std::move(*ring), std::move(*buffers),
+                                            std::move(*signals)}};
 }
 
 Worker::Worker(const WorkerOptions& options, process::WorkerSeat& seat, session::Handler& handler,
-               io::Ring ring, io::BufferRing buffers, UniqueFd signals)
+               std::optional<tls::Context> tls, io::Ring ring, io::BufferRing buffers,
+               UniqueFd signals)
     : options_{options},
       slot_{seat.table->raw(), seat.slot, seat.counting},
       listeners_{seat.listeners},
       ring_{std::move(ring)},
       buffers_{std::move(buffers)},
       signals_{std::move(signals)},
-      sessions_{ring_, buffers_, handler, options_.sessions, monotonic_now()},
-      earlier_{.messages_in = slot_.row().messages_in,
-               .messages_out = slot_.row().messages_out,
-               .bytes_in = slot_.row().bytes_in,
-               .bytes_out = slot_.row().bytes_out},
-      earlier_enters_{slot_.row().enters},
+      gate_{steering::ClientDesk{seat.table->raw(), *seat.clients, seat.slot}},
+      tls_{std::move(tls)},
+      sessions_{
+          ring_,          buffers_, handler, gate_, tls_ ? &*tls_ : nullptr, options_.sessions,
+          monotonic_now()},
+      earlier_{slot_.row()},
       now_{monotonic_now()} {
   for (std::uint32_t i = 0; i < listeners_.size(); ++i) arm_accept(i);
   arm_signal();
@@ -82,7 +119,8 @@ Worker::Worker(const WorkerOptions& options, process::WorkerSeat& seat, session:
 }
 
 int Worker::run() {
-  while (!stop_now_ && (!stopping_ || sessions_.count() > 0)) {
+  while (!stop_now_ && (accepting_ || sessions_.count() > 0)) {
+    if (stopping_) finish_stopping();
     sessions_.flush(now_);
     report_ends();  // flushing ends sessions too, and the sleep may be long
     const Instant sleeps = monotonic_now();
@@ -123,13 +161,13 @@ void Worker::on_accept(const io::Completion& completion) {
     UniqueFd fd{completion.result};
     if (!slot_.accepted()) {
       reset(std::move(fd));
-    } else if (stopping_) {  // accepted before the cancel took hold
+    } else if (!accepting_) {  // accepted before the cancel took hold
       slot_.ended();
     } else {
-      sessions_.adopt(std::move(fd), now_);
+      sessions_.adopt(std::move(fd), options_.doors[listener], now_);
     }
   }
-  if (completion.more() || stopping_) return;
+  if (completion.more() || !accepting_) return;
   switch (-completion.result) {
     case EMFILE:   // this process has no descriptor left
     case ENFILE:   // nor has the host
@@ -149,7 +187,7 @@ void Worker::accept_failed(int error) {
 }
 
 void Worker::resume_accepts() {
-  if (!resume_accepts_at_ || stopping_) return;
+  if (!resume_accepts_at_ || !accepting_) return;
   const bool ended = sessions_.traffic().ended != ends_reported_;
   if (!ended && now_ < *resume_accepts_at_) return;
   resume_accepts_at_.reset();
@@ -175,9 +213,16 @@ void Worker::on_signal(int result) {
 
 void Worker::stop() {
   stopping_ = true;
-  for (std::uint32_t i = 0; i < listeners_.size(); ++i) ring_.cancel(Tag::of(Op::accept, i));
-  spdlog::debug("stopping: closing {} sessions", sessions_.count());
+  spdlog::debug("stopping: closing {} sessions", sessions_.open_count());
   sessions_.close_all(wire::CloseCode::going_away, "server is shutting down", now_);
+}
+
+/// With the last session gone nobody is to be held up by those who only knock.
+void Worker::finish_stopping() {
+  if (!accepting_ || sessions_.open_count() > 0) return;
+  accepting_ = false;
+  for (std::uint32_t i = 0; i < listeners_.size(); ++i) ring_.cancel(Tag::of(Op::accept, i));
+  sessions_.drop_handshakes();
 }
 
 // --- reporting --------------------------------------------------------------------------------
@@ -192,11 +237,9 @@ void Worker::report_turn(Instant woke, Instant sleeps, unsigned completions) {
   add_own(row.busy_ns, static_cast<std::uint64_t>((sleeps - woke).count()));
   add_own(row.loops, 1);
   store_own(row.pending, completions);
-  store_own(row.enters, earlier_enters_ + ring_.enters());
-  store_own(row.messages_in, earlier_.messages_in + traffic.messages_in);
-  store_own(row.messages_out, earlier_.messages_out + traffic.messages_out);
-  store_own(row.bytes_in, earlier_.bytes_in + traffic.bytes_in);
-  store_own(row.bytes_out, earlier_.bytes_out + traffic.bytes_out);
+  store_own(row.enters, earlier_.enters + ring_.enters());
+  for (const Total& total : kTotals)
+    store_own(row.*total.in_row, earlier_.*total.in_row + traffic.*total.of_worker);
 }
 
 std::optional<Duration> Worker::sleep_limit(Instant now) const {

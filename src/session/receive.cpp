@@ -1,8 +1,11 @@
 // Receiving: completions to bytes, bytes to a handshake or to messages.
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cerrno>
 
+#include "call_handler.h"
+#include "peer_name.h"
 #include "weir/session/sessions.h"
 
 namespace weir::session {
@@ -52,8 +55,8 @@ void Sessions::receive_ended(Session& session, int result, Instant now) {
 
 void Sessions::keep_receiving(Session& session) {
   const io::Tag tag = io::Tag::of(io::Op::receive, session.slot, session.generation);
-  const bool wanted = session.state != State::free && session.state != State::releasing &&
-                      !session.end_of_stream;
+  const bool wanted =
+      session.state != State::free && session.state != State::releasing && !session.end_of_stream;
   if (!wanted) return;
   const bool over =
       session.state != State::lingering && session.backlog_bytes() > rules_.high_water_bytes;
@@ -67,28 +70,18 @@ void Sessions::keep_receiving(Session& session) {
 }
 
 void Sessions::take(Session& session, std::span<std::byte> in, Instant now) {
-  if (session.state == State::handshaking) take_handshake(session, in, now);
+  if (session.awaits_proxy && session.state == State::handshaking &&
+      !take_proxy_header(session, in, now))
+    return;
+  if (session.secure) return take_ciphertext(session, in, now);
+  take_plaintext(session, in, now);
+}
+
+void Sessions::take_plaintext(Session& session, std::span<std::byte> in, Instant now) {
+  if (session.state == State::handshaking) take_upgrade(session, in, now);
   if (session.state == State::open || session.state == State::closing)
     take_frames(session, in, now);
   // lingering and releasing: dropped
-}
-
-void Sessions::take_handshake(Session& session, std::span<std::byte>& in, Instant now) {
-  using Progress = wire::UpgradeParser::Progress;
-  if (!session.upgrade) session.upgrade = std::make_unique<wire::UpgradeParser>(rules_.upgrade);
-  const Progress progress = session.upgrade->feed(in);
-  if (progress == Progress::need_more) return;
-  send_raw(session, session.upgrade->response());
-  if (progress == Progress::refused) {
-    spdlog::debug("handshake refused with status {}", session.upgrade->status());
-    return linger(session, CloseCode::abnormal, now);
-  }
-  session.upgrade.reset();
-  session.decoder = wire::FrameDecoder{wire::Role::server, rules_.message_bytes_max};
-  session.opened = true;
-  enter(session, State::open, now);
-  Peer peer{*this, session};
-  handler_.on_open(peer);
 }
 
 void Sessions::take_frames(Session& session, std::span<std::byte> in, Instant now) {
@@ -100,36 +93,58 @@ void Sessions::take_frames(Session& session, std::span<std::byte> in, Instant no
       case Event::Kind::need_more: return;
       case Event::Kind::data: take_data(session, event); break;
       case Event::Kind::ping:
-        if (session.state == State::open) send_frame(session, Opcode::pong, event.bytes);
+        if (session.state == State::open && within_rate(session))
+          send_frame(session, Opcode::pong, event.bytes);
         break;
       case Event::Kind::pong: break;  // heard_at is what it was for
       case Event::Kind::close:
         // 5.5.1: answered with the same code; not again if the first close was ours.
         if (session.state == State::open) send_close(session, event.code, {});
         return linger(session, event.code, now);
-      case Event::Kind::error:
-        if (session.state == State::open)
-          send_close(session, event.code, wire::to_string(event.error));
-        return linger(session, event.code, now);
+      case Event::Kind::error: return fail(session, event.error, now);
     }
   }
 }
 
 void Sessions::take_data(Session& session, const Event& event) {
   if (session.state != State::open) return;
-  if (event.first && event.last) return deliver(session, event.opcode, event.bytes);
+  if (event.first && !within_rate(session)) return;
+  if (event.first && event.last) {
+    if (event.compressed) return inflate(session, event.opcode, event.bytes);
+    return deliver(session, event.opcode, event.bytes);
+  }
   blocks_.append(session.gathered, event.bytes);
   if (!event.last) return;
   // Out of the session first: the handler may close it, which gives its blocks back.
   Block message = std::exchange(session.gathered, Block{});
-  deliver(session, event.opcode, message.bytes());
+  if (event.compressed)
+    inflate(session, event.opcode, message.bytes());
+  else
+    deliver(session, event.opcode, message.bytes());
   blocks_.give_back(message);
 }
 
 void Sessions::deliver(Session& session, Opcode opcode, std::span<std::byte> bytes) {
   ++traffic_.messages_in;
-  Peer peer{*this, session};
-  handler_.on_message(peer, Message{.opcode = opcode, .bytes = bytes});
+  call_handler(session, [&](Peer& peer) {
+    handler_.on_message(peer, Message{.opcode = opcode, .bytes = bytes});
+  });
+}
+
+/// Lets one more message in, or closes. The bucket is kept as in steering's clients.h.
+bool Sessions::within_rate(Session& session) noexcept {
+  const Rate rate = rules_.message_rate;
+  if (rate.per_second == 0) return true;
+  const Duration interval = Duration{std::chrono::seconds{1}} / rate.per_second;
+  const Instant paid = std::max(session.messages_paid, now_) + interval;
+  if (paid - now_ <= interval * rate.burst) {
+    session.messages_paid = paid;
+    return true;
+  }
+  ++traffic_.too_chatty;
+  spdlog::debug("{}: closed: over the message rate", PeerName{session});
+  begin_close(session, CloseCode::policy_violation, "message rate exceeded", now_);
+  return false;
 }
 
 }  // namespace weir::session

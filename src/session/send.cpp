@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "peer_name.h"
 #include "weir/session/sessions.h"
 
 namespace weir::session {
@@ -14,10 +15,8 @@ namespace weir::session {
 using wire::CloseCode;
 using wire::Opcode;
 
-void Peer::send(Opcode opcode, std::span<const std::byte> bytes) {
-  if (session_.state != State::open) return;
-  ++sessions_.traffic_.messages_out;
-  sessions_.send_frame(session_, opcode, bytes);
+bool Peer::send(Opcode opcode, std::span<const std::byte> bytes) {
+  return session_.state == State::open && sessions_.send_message(session_, opcode, bytes);
 }
 
 void Peer::close(CloseCode code, std::string_view reason) {
@@ -28,9 +27,29 @@ std::size_t Peer::backlog_bytes() const noexcept {
   return session_.backlog_bytes();
 }
 
-void Sessions::send_frame(Session& session, Opcode opcode, std::span<const std::byte> payload) {
+bool Sessions::send_message(Session& session, Opcode opcode, std::span<const std::byte> payload) {
+  if (session.backlog_bytes() > rules_.backlog_bytes_max) {
+    if (rules_.slow_consumer == SlowConsumer::drop) {
+      ++traffic_.dropped;
+      return false;
+    }
+    ++traffic_.overloaded;
+    spdlog::debug("{}: closed: does not take its output", PeerName{session});
+    begin_close(session, CloseCode::try_again_later, "slow consumer", now_);
+    return false;
+  }
+  ++traffic_.messages_out;
+  const bool worth_trying = session.compressing && payload.size() >= rules_.compress_from_bytes;
+  if (!worth_trying || !send_compressed(session, opcode, payload))
+    send_frame(session, opcode, payload);
+  return true;
+}
+
+void Sessions::send_frame(Session& session, Opcode opcode, std::span<const std::byte> payload,
+                          bool compressed) {
   std::array<std::byte, wire::kHeaderBytesMax> header{};
-  const std::size_t header_bytes = wire::encode_header(header, opcode, true, payload.size());
+  const std::size_t header_bytes =
+      wire::encode_header(header, opcode, true, payload.size(), compressed);
   const std::span out = blocks_.extend(session.queued, header_bytes + payload.size());
   std::copy_n(header.begin(), header_bytes, out.begin());
   std::ranges::copy(payload, out.subspan(header_bytes).begin());
@@ -61,8 +80,14 @@ void Sessions::flush(Instant now) {
     session.flush_listed = false;
     if (session.state == State::free || session.state == State::releasing) continue;
     if (session.send_in_flight) continue;
-    if (session.queued.size > 0) {
-      start_send(session);
+    if (session.secure && !seal(session)) {
+      ++traffic_.tls_failed;
+      release(session, CloseCode::abnormal);
+      continue;
+    }
+    Block& next = session.secure ? session.secure->wire : session.queued;
+    if (next.size > 0) {
+      start_send(session, next);
     } else {
       send_finished(session);
     }
@@ -70,8 +95,8 @@ void Sessions::flush(Instant now) {
   to_flush_.clear();
 }
 
-void Sessions::start_send(Session& session) {
-  session.sending = std::exchange(session.queued, Block{});
+void Sessions::start_send(Session& session, Block& next) {
+  session.sending = std::exchange(next, Block{});
   session.sent = 0;
   session.send_in_flight = true;
   ring_.send(session.fd, session.sending.bytes(),
@@ -106,7 +131,7 @@ void Sessions::on_send(const io::Completion& completion, Instant now) {
   }
   blocks_.give_back(session.sending);
   session.sent = 0;
-  if (session.queued.size > 0) {
+  if (session.queued.size > 0 || (session.secure && session.secure->wire.size > 0)) {
     list_for_flush(session);
   } else {
     send_finished(session);
@@ -119,6 +144,7 @@ void Sessions::on_send(const io::Completion& completion, Instant now) {
 
 void Sessions::send_finished(Session& session) {
   if (session.state != State::lingering) return;
+  if (session.secure && close_tls(session)) return list_for_flush(session);
   if (session.end_of_stream) return release(session, CloseCode::abnormal);
   if (session.half_closed) return;
   session.half_closed = true;

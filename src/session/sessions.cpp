@@ -1,28 +1,44 @@
 // The life of a session: adoption, states, deadlines, release.
 #include "weir/session/sessions.h"
 
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cassert>
 
+#include "peer_name.h"
+
 namespace weir::session {
 
 using wire::CloseCode;
 
-Sessions::Sessions(io::Ring& ring, io::BufferRing& buffers, Handler& handler,
-                   const SessionRules& rules, Instant now)
-    : ring_{ring}, buffers_{buffers}, handler_{handler}, rules_{rules}, timers_{now}, now_{now} {}
+Sessions::Sessions(io::Ring& ring, io::BufferRing& buffers, Handler& handler, Gate& gate,
+                   tls::Context* tls, const SessionRules& rules, Instant now)
+    : ring_{ring},
+      buffers_{buffers},
+      handler_{handler},
+      gate_{gate},
+      tls_{tls},
+      rules_{rules},
+      upgrade_rules_{rules.upgrade},
+      timers_{now},
+      now_{now} {}
 
 Sessions::~Sessions() {
   for (const auto& chunk : slab_) {
     for (Session& session : *chunk) {
       if (session.state != State::free) ::close(session.fd);
-      blocks_.give_back(session.sending);
-      blocks_.give_back(session.queued);
-      blocks_.give_back(session.gathered);
+      give_back_blocks(session);
     }
   }
+}
+
+void Sessions::give_back_blocks(Session& session) noexcept {
+  blocks_.give_back(session.sending);
+  blocks_.give_back(session.queued);
+  blocks_.give_back(session.gathered);
+  if (session.secure) blocks_.give_back(session.secure->wire);
 }
 
 Session& Sessions::of(io::Tag tag) noexcept {
@@ -44,21 +60,6 @@ Session& Sessions::take_place() {
   const std::uint32_t slot = free_places_.back();
   free_places_.pop_back();
   return at(slot);
-}
-
-void Sessions::adopt(UniqueFd fd, Instant now) {
-  Session& session = take_place();
-  const std::uint32_t slot = session.slot;
-  const std::uint32_t generation = session.generation + 1;
-  session = Session{};
-  session.slot = slot;
-  session.generation = generation;
-  session.fd = fd.release();
-  session.heard_at = now;
-  session.pinged_at = now;
-  ++count_;
-  enter(session, State::handshaking, now);
-  keep_receiving(session);
 }
 
 void Sessions::enter(Session& session, State state, Instant now) {
@@ -97,9 +98,13 @@ void Sessions::expire(Session& session, Instant now) {
     timers_.arm(session.slot, deadline(session));
     return;
   }
+  if (session.state == State::handshaking) return handshake_expired(session, now);
   if (session.state != State::open) return release(session, CloseCode::abnormal);
-  if (rules_.idle_timeout.count() > 0 && now >= session.heard_at + rules_.idle_timeout)
+  if (rules_.idle_timeout.count() > 0 && now >= session.heard_at + rules_.idle_timeout) {
+    ++traffic_.idle_timeouts;
+    spdlog::debug("{}: closed: idle", PeerName{session});
     return begin_close(session, CloseCode::going_away, "idle timeout", now);
+  }
   send_frame(session, wire::Opcode::ping, {});
   session.pinged_at = now;
   timers_.arm(session.slot, deadline(session));
@@ -112,11 +117,22 @@ void Sessions::begin_close(Session& session, CloseCode code, std::string_view re
   tell_closed(session, code);
 }
 
+/// Ends a session for what its peer sent.
+void Sessions::fail(Session& session, wire::FrameError error, Instant now) {
+  ++(error == wire::FrameError::message_too_big ? traffic_.too_big : traffic_.protocol_errors);
+  const CloseCode code = wire::close_code_for(error);
+  spdlog::debug("{}: closed with {}: {}", PeerName{session}, static_cast<unsigned>(code),
+                wire::to_string(error));
+  if (session.state == State::open) send_close(session, code, wire::to_string(error));
+  linger(session, code, now);
+}
+
 void Sessions::linger(Session& session, CloseCode code, Instant now) {
   enter(session, State::lingering, now);
   tell_closed(session, code);
   blocks_.give_back(session.gathered);
-  session.upgrade.reset();
+  session.opening.reset();
+  session.contexts.reset();
   session.receive_paused = false;  // what comes now is dropped, and its end is what we wait for
   list_for_flush(session);
 }
@@ -144,11 +160,14 @@ void Sessions::free_if_done(Session& session) {
   if (session.state != State::releasing || session.receive_armed || session.send_in_flight) return;
   ring_.close(session.fd);
   session.fd = -1;
-  blocks_.give_back(session.sending);
-  blocks_.give_back(session.queued);
-  blocks_.give_back(session.gathered);
-  session.upgrade.reset();
+  give_back_blocks(session);
+  session.opening.reset();
+  session.secure.reset();
+  session.contexts.reset();
+  session.client.reset();
   session.state = State::free;
+  gate_.left(session.slot);
+  if (session.counted_open) --open_count_;
   free_places_.push_back(session.slot);
   --count_;
   ++traffic_.ended;
@@ -156,12 +175,16 @@ void Sessions::free_if_done(Session& session) {
 
 void Sessions::close_all(CloseCode code, std::string_view reason, Instant now) {
   now_ = now;
-  for (const auto& chunk : slab_) {
-    for (Session& session : *chunk) {
+  upgrade_rules_.draining = true;
+  for (const auto& chunk : slab_)
+    for (Session& session : *chunk)
       if (session.state == State::open) begin_close(session, code, reason, now);
+}
+
+void Sessions::drop_handshakes() {
+  for (const auto& chunk : slab_)
+    for (Session& session : *chunk)
       if (session.state == State::handshaking) release(session, CloseCode::abnormal);
-    }
-  }
 }
 
 }  // namespace weir::session

@@ -35,12 +35,16 @@ Result<void> print(std::string_view text) {
   return weir::os_error("cannot write the answer", errno);
 }
 
-/// What `status` prints once.
-Result<std::string> status_text(const CtlOptions& options) {
+Result<boost::json::object> ask(const CtlOptions& options) {
   // Not as a list in braces; see answer.cpp of the admin part.
   boost::json::object request;
   request["command"] = options.command;
-  auto answer = weir::admin::control_call(options.control, request, kTimeout);
+  return weir::admin::control_call(options.control, request, kTimeout);
+}
+
+/// What `status` prints once.
+Result<std::string> status_text(const CtlOptions& options) {
+  auto answer = ask(options);
   if (!answer) return answer.error();
   const boost::json::value& json = (*answer)["status"];
   if (options.json) return weir::admin::json_text(json) + '\n';
@@ -63,6 +67,17 @@ Result<void> show_status(const CtlOptions& options) {
   }
 }
 
+Result<void> reload(const CtlOptions& options) {
+  const auto answer = ask(options);
+  if (!answer) return answer.error();
+  return print("reloaded\n");
+}
+
+/// The parser let no other command through.
+Result<void> carry_out(const CtlOptions& options) {
+  return options.command == "reload" ? reload(options) : show_status(options);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -72,8 +87,7 @@ int main(int argc, char** argv) {
     return weir::cli::kUsageError;
   }
   const auto* asked = std::get_if<weir::cli::Printed>(&outcome);
-  // "status" is the only command so far: the parser let no other through.
-  const auto done = asked ? print(asked->text) : show_status(std::get<CtlOptions>(outcome));
+  const auto done = asked ? print(asked->text) : carry_out(std::get<CtlOptions>(outcome));
   if (done) return 0;
   fmt::print(stderr, "weirctl: {}\n", weir::to_string(done.error()));
   return kFailed;

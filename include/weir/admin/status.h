@@ -31,6 +31,13 @@ struct WorkerStatus {
   double busy = 0;  // share of the last second spent working, 0..1
 };
 
+/// One of the service's counters: since it began, all workers together.
+struct Counter {
+  std::string name;
+  std::uint64_t value = 0;
+};
+using Counters = std::vector<Counter>;
+
 struct Status {
   pid_t master_pid = 0;
   std::string version = {};
@@ -39,6 +46,7 @@ struct Status {
   std::vector<std::string> listen = {};
   std::uint64_t connections = 0;           // open now, all workers together
   double imbalance = 1;                    // see imbalance()
+  Counters counters = {};                  // in the order in which they are shown
   std::vector<WorkerStatus> workers = {};  // by slot
 };
 
@@ -46,7 +54,8 @@ struct Status {
 /// also the answer where there is no such slot or no connection.
 [[nodiscard]] double imbalance(std::span<const WorkerStatus> workers) noexcept;
 
-/// {"master_pid","version","policy","backend","listen","connections","imbalance","workers"}, each
+/// {"master_pid","version","policy","backend","listen","connections","imbalance","counters",
+/// "workers"}, the counters an object of name and number, each
 /// worker an object with the names of WorkerStatus, "cpu" null where nothing.
 [[nodiscard]] boost::json::value to_json(const Status& status);
 

@@ -13,7 +13,7 @@
 namespace weir::cli {
 
 struct CtlOptions {
-  std::string command;                            // "status", so far the only one
+  std::string command;                            // "status" or "reload"
   std::string control;                            // the socket's path; never empty
   bool json = false;                              // status: the object alone, instead of the table
   std::optional<std::chrono::nanoseconds> watch;  // status: again and again, this far apart

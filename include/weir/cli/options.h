@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "weir/base/cidr.h"
 #include "weir/base/log.h"
 #include "weir/base/socket_address.h"
 #include "weir/base/units.h"
@@ -17,6 +18,7 @@
 #include "weir/cli/outcome.h"
 #include "weir/cli/version.h"
 #include "weir/steering/policy.h"
+#include "weir/wire/deflate.h"
 
 namespace weir::cli {
 
@@ -31,15 +33,56 @@ enum class Pin : std::uint8_t {
 enum class App : std::uint8_t { echo };
 
 [[nodiscard]] std::string_view to_string(App app) noexcept;
+[[nodiscard]] std::string_view to_string(wire::Compression compression) noexcept;
+
+/// One --listen: an address, and what its connections begin with.
+struct Listen {
+  SocketAddress address;
+  bool proxy = false;  // a PROXY protocol header first
+  bool tls = false;    // then TLS
+
+  /// As it is given: "tls:[::1]:9443".
+  [[nodiscard]] std::string to_string() const;
+};
+
+enum class TlsVersion : std::uint8_t { tls12, tls13 };
+
+/// What happens to messages for a client that does not read what it has.
+enum class SlowConsumer : std::uint8_t { close, drop };
+
+/// So many a second, after so many at once.
+struct Rate {
+  std::uint32_t per_second = 0;  // 0: no limit
+  std::uint32_t burst = 0;
+};
 
 /// The most workers there can be: the steering table has this many slots.
 inline constexpr unsigned kWorkersMax = 1024;
 
 struct Options {
   // Listening.
-  std::vector<SocketAddress> listen;  // one or more, none twice; port 0: the kernel picks
-  std::uint32_t backlog = 4096;       // connections; the kernel caps it at net.core.somaxconn
-  std::vector<std::string> paths;     // of upgrade requests, each "/..."; empty: every path
+  std::vector<Listen> listen;    // one or more, no address twice; port 0: the kernel picks
+  std::uint32_t backlog = 4096;  // connections; the kernel caps it at net.core.somaxconn
+  std::vector<Cidr> proxy_from;  // who may send a PROXY header; not empty if a listen takes one
+
+  // Upgrade requests.
+  std::vector<std::string> paths;          // each "/..."; empty: every path
+  std::vector<std::string> origins;        // of pages; empty: any
+  std::vector<std::string> subprotocols;   // served; may be empty
+  std::string health_path;                 // empty: none
+  std::uint64_t max_header_size = 8_KiB;   // bytes, request line and header lines
+  std::uint64_t max_request_line = 4_KiB;  // bytes
+
+  // Compression.
+  wire::Compression compression = wire::Compression::shared;
+  std::uint64_t compression_min_size = 128;                // bytes; a smaller message goes as it is
+  std::uint8_t compression_window = wire::kWindowBitsMax;  // bits, 9 to 15
+
+  // TLS.
+  std::vector<std::string> tls_certs;  // files; as many as keys, at least one if a listen is TLS
+  std::vector<std::string> tls_keys;   // files, of the certificates in the same order
+  TlsVersion tls_min_version = TlsVersion::tls12;
+  std::chrono::nanoseconds tls_ticket_rotation = std::chrono::hours{1};  // never 0
 
   // Workers.
   std::optional<unsigned> workers;  // 1..kWorkersMax; nothing: see worker_count()
@@ -54,7 +97,12 @@ struct Options {
 
   // Limits and timeouts. A duration of 0 turns its timeout off where that is allowed.
   std::optional<std::uint64_t> max_connections;  // nothing: what the descriptor limit allows
+  std::uint32_t max_connections_per_ip = 0;      // 0: no limit
+  Rate connect_rate;                             // of one client address
   std::uint64_t max_message_size = 1_MiB;        // bytes, a whole message after inflation
+  Rate max_message_rate;                         // of one session
+  std::uint64_t max_backlog = 16_MiB;            // bytes of a session's unsent output
+  SlowConsumer slow_consumer = SlowConsumer::close;
   std::chrono::nanoseconds handshake_timeout = std::chrono::seconds{10};  // never 0
   std::chrono::nanoseconds idle_timeout = std::chrono::seconds{120};      // 0: off
   std::chrono::nanoseconds ping_interval = std::chrono::seconds{30};      // 0: off

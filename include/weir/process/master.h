@@ -80,6 +80,9 @@ class Master {
   /// Called once, when every worker is ready for the first time.
   void on_ready(std::function<void()> call) { on_ready_ = std::move(call); }
 
+  /// Called on SIGHUP.
+  void on_reload(std::function<void()> call) { on_reload_ = std::move(call); }
+
   [[nodiscard]] const Listeners& listeners() const noexcept { return listeners_; }
   [[nodiscard]] const steering::Steering& steering() const noexcept { return steering_; }
   [[nodiscard]] WorkerView view(std::uint32_t slot) const;
@@ -117,6 +120,7 @@ class Master {
   boost::asio::steady_timer stop_deadline_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::function<void()> on_ready_;
+  std::function<void()> on_reload_;
   Instant sampled_at_;
   bool stopping_ = false;
   bool killing_ = false;

@@ -30,12 +30,13 @@ class WorkerLink {
   UniqueFd fd_;
 };
 
-/// What one worker serves. The descriptors and the table are the process's, open and mapped until
+/// What one worker serves. The descriptors and the tables are the process's, open and mapped until
 /// it exits.
 struct WorkerSeat {
   std::uint32_t slot = 0;
   std::vector<int> listeners;  // this slot's, one a listen address
   steering::LoadTable* table = nullptr;
+  steering::ClientTable* clients = nullptr;
   steering::WorkerSlot::Counting counting = steering::WorkerSlot::Counting::by_program;
   std::optional<Identity> identity;  // to become, once the ring is made (become_worker)
   WorkerLink link;

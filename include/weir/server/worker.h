@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "weir/base/clock.h"
 #include "weir/base/result.h"
@@ -27,13 +28,33 @@
 #include "weir/process/worker_link.h"
 #include "weir/session/handler.h"
 #include "weir/session/sessions.h"
+#include "weir/steering/client_table.h"
 #include "weir/steering/worker_slot.h"
+#include "weir/tls/context.h"
 
 namespace weir::server {
 
 struct WorkerOptions {
   session::SessionRules sessions;
+  std::vector<session::Door> doors;   // by listen address
+  const tls::Vault* vault = nullptr;  // borrowed, of the master's; null where no door has TLS
+  tls::ContextOptions tls;
   Duration hang_threshold = std::chrono::milliseconds{50};  // 0: no signs of life needed
+};
+
+/// The per-client limits, as Sessions asks for them.
+class ClientGate final : public session::Gate {
+ public:
+  explicit ClientGate(steering::ClientDesk desk) noexcept : desk_{desk} {}
+  [[nodiscard]] bool asks() const noexcept override { return desk_.on(); }
+  [[nodiscard]] bool admit(std::uint32_t place, const SocketAddress& client,
+                           Instant now) noexcept override {
+    return desk_.admit(place, client, now) == steering::Verdict::admitted;
+  }
+  void left(std::uint32_t place) noexcept override { desk_.leave(place); }
+
+ private:
+  steering::ClientDesk desk_;
 };
 
 class Worker {
@@ -46,13 +67,14 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  /// Serves until SIGTERM has ended every session with close 1001, or a second SIGTERM came.
+  /// Serves until SIGTERM has ended every session with close 1001, or a second SIGTERM came. While
+  /// sessions are left it goes on accepting, to answer upgrades and health checks with 503.
   /// Returns the exit status.
   [[nodiscard]] int run();
 
  private:
   Worker(const WorkerOptions& options, process::WorkerSeat& seat, session::Handler& handler,
-         io::Ring ring, io::BufferRing buffers, UniqueFd signals);
+         std::optional<tls::Context> tls, io::Ring ring, io::BufferRing buffers, UniqueFd signals);
 
   void dispatch(const io::Completion& completion);
   void on_accept(const io::Completion& completion);
@@ -62,6 +84,7 @@ class Worker {
   void arm_signal();
   void on_signal(int result);
   void stop();
+  void finish_stopping();
   void report_ends();
   void report_turn(Instant woke, Instant sleeps, unsigned completions);
   [[nodiscard]] std::optional<Duration> sleep_limit(Instant now) const;
@@ -73,15 +96,17 @@ class Worker {
   io::BufferRing buffers_;
   UniqueFd signals_;
   signalfd_siginfo signal_{};
+  ClientGate gate_;
+  std::optional<tls::Context> tls_;
   session::Sessions sessions_;
-  session::Traffic earlier_;  // of the slot's earlier workers: the row's totals are the service's
-  std::uint64_t earlier_enters_;
+  weir_row earlier_;  // of the slot's earlier workers: the row's totals are the service's
   Instant now_;
   std::uint64_t ends_reported_ = 0;
   std::vector<std::uint32_t> accepts_paused_;  // listeners whose accept ran into a limit
   std::optional<Instant> resume_accepts_at_;
   std::optional<Instant> limit_logged_at_;
   bool stopping_ = false;
+  bool accepting_ = true;
   bool stop_now_ = false;
 };
 

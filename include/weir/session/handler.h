@@ -27,9 +27,11 @@ class Peer {
  public:
   Peer(Sessions& sessions, Session& session) noexcept : sessions_{sessions}, session_{session} {}
 
-  /// Queues one message, unfragmented; copied. It leaves with the loop's one submission. Does
-  /// nothing once the session is closing. `opcode` is text (then valid UTF-8) or binary.
-  void send(wire::Opcode opcode, std::span<const std::byte> bytes);
+  /// Queues one message, unfragmented, compressed where that was agreed and pays; copied. It
+  /// leaves with the loop's one submission. `opcode` is text (then valid UTF-8) or binary. False,
+  /// and nothing is queued, once the session is closing, or where its backlog is over the limit
+  /// (SessionRules::slow_consumer says what else that means).
+  bool send(wire::Opcode opcode, std::span<const std::byte> bytes);
   /// Begins the closing handshake (RFC 6455, 7.1.2), after what was queued before.
   void close(wire::CloseCode code, std::string_view reason);
   /// Bytes queued and not yet taken by the kernel.
@@ -42,7 +44,8 @@ class Peer {
 
 /// Between on_open() and on_close() of a session there are any number of on_message(). A handler
 /// that turns input into output for the same peer needs no flow control of its own: a session
-/// whose output is over the high-water mark is not read from until it has drained.
+/// whose output is over the high-water mark is not read from until it has drained. One that throws
+/// loses that session only, which is closed with 1011.
 class Handler {
  public:
   Handler() = default;

@@ -3,10 +3,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "weir/base/clock.h"
+#include "weir/base/socket_address.h"
 #include "weir/session/block_pool.h"
+#include "weir/tls/stream.h"
+#include "weir/wire/deflate.h"
 #include "weir/wire/frame.h"
+#include "weir/wire/proxy_protocol.h"
 #include "weir/wire/upgrade.h"
 
 namespace weir::session {
@@ -15,12 +20,36 @@ namespace weir::session {
 //                      |                       |  --peer's close, bad frame, end of stream--\ . |
 //                      |                                             v |                       |
 //                      closing --peer's close--> lingering
-//                      \--refusal queued, end of stream----------------------------------^
+//                      \--answer queued, end of stream-----------------------------------^
+// handshaking: the PROXY header where one is due, then the TLS handshake, then the upgrade.
 // lingering: output drains, then we half-close, then the peer's end of stream is awaited, so that
 //   no reset can overtake what was sent (RFC 9112, section 9.6); input is dropped.
 // lingering --drained and peer's end of stream--> releasing
 // any --deadline or transport error--> releasing --last operation completed--> free
 enum class State : std::uint8_t { free, handshaking, open, closing, lingering, releasing };
+
+/// What only a connection that is not a session yet has; from its first byte on.
+struct Opening {
+  std::optional<wire::ProxyParser> proxy;
+  std::optional<wire::UpgradeParser> upgrade;
+};
+
+/// The TLS of a connection.
+struct Secure {
+  std::unique_ptr<tls::Stream> stream;
+  Block wire;                // ciphertext that becomes `sending` next
+  bool begun = false;        // the first byte has come
+  bool established = false;  // and was counted as that
+  bool closed = false;       // our close_notify is on its way
+  bool failed = false;
+};
+
+/// The compression contexts that a session keeps to itself; nothing in a direction without
+/// context takeover, which the worker's own serve.
+struct Contexts {
+  std::optional<wire::Deflater> out;
+  std::optional<wire::Inflater> in;
+};
 
 struct Session {
   int fd = -1;
@@ -29,30 +58,39 @@ struct Session {
   State state = State::free;
 
   bool opened : 1 = false;          // on_open() was called and on_close() was not
+  bool counted_open : 1 = false;    // one of Sessions::open_count()
   bool receive_armed : 1 = false;   // a multishot receive is in the kernel
   bool receive_paused : 1 = false;  // output is over the high-water mark
   bool send_in_flight : 1 = false;  // `sending` is in the kernel
   bool flush_listed : 1 = false;    // Sessions::flush() will look at it
   bool half_closed : 1 = false;     // we have ended our direction
   bool end_of_stream : 1 = false;   // the peer has ended its direction
+  bool awaits_proxy : 1 = false;    // the PROXY header has not come
+  bool compressing : 1 = false;     // permessage-deflate was agreed
+  bool gathered_compressed : 1 = false;
+  std::uint8_t window_bits : 4 = 0;                     // of what is sent compressed
   wire::Opcode gathering = wire::Opcode::continuation;  // what `gathered` is part of, if anything
 
   std::uint32_t sent = 0;  // bytes of `sending` that the kernel has taken
   Block sending;           // stays put while send_in_flight
-  Block queued;            // becomes `sending` when that is done
-  Block gathered;          // a message that came in pieces, so far
+  Block queued;            // plaintext; becomes `sending` when that is done, through TLS if any
+  Block gathered;          // a message that came in pieces, so far; as it came, if compressed
 
-  Instant since;      // entered this state
-  Instant heard_at;   // last received anything
-  Instant pinged_at;  // last sent a ping of our own
+  Instant since;          // entered this state
+  Instant heard_at;       // last received anything
+  Instant pinged_at;      // last sent a ping of our own
+  Instant messages_paid;  // up to when its messages are paid for, where their rate is limited
 
-  std::unique_ptr<wire::UpgradeParser> upgrade;  // while handshaking, from the first byte on
+  std::unique_ptr<Opening> opening;       // while handshaking
+  std::unique_ptr<Secure> secure;         // with TLS
+  std::unique_ptr<Contexts> contexts;     // with context takeover
+  std::unique_ptr<SocketAddress> client;  // as a proxy told it; else the socket's own peer
   wire::FrameDecoder decoder{wire::Role::server, 0};
 
   [[nodiscard]] std::size_t backlog_bytes() const noexcept {
-    return sending.size - sent + std::size_t{queued.size};
+    return sending.size - sent + std::size_t{queued.size} + (secure ? secure->wire.size : 0);
   }
 };
-static_assert(sizeof(Session) <= 256, "what an idle session may cost, its timer included");
+static_assert(sizeof(Session) <= 256 - 12, "what an idle session may cost, its timer included");
 
 }  // namespace weir::session

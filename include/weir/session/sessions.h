@@ -8,7 +8,24 @@
 //
 // Nothing is allocated per message: input lies in the receive buffer it arrived in unless a
 // message came in pieces, output in pooled blocks. Output is gathered per session and sent by
-// flush(), once per loop and session.
+// flush(), once per loop and session. A compressed message is inflated once it is whole: no session
+// holds an inflater for it unless it has a context of its own.
+//
+// How sessions end, and with which code (RFC 6455, 7.4; "-": no close frame can be sent):
+//   the peer's close, answered                its own code, 1000 for one without
+//   stopping (close_all)                      1001
+//   nothing heard for the idle timeout        1001
+//   a frame against RFC 6455 or 7692          1002
+//   an app that takes no such message         1003  (Peer::close)
+//   text that is no UTF-8, corrupt DEFLATE    1007
+//   over the message rate                     1008
+//   a message over the limit, inflated too    1009
+//   a handler that throws                     1011
+//   giving sessions away to a successor       1012  (close_all)
+//   a backlog over the limit                  1013
+//   transport errors, TLS failures            -     (1006 to the handler)
+// After our close the peer has close_timeout to answer; after its own, or an answer to a request
+// that is no upgrade, the same to end its direction.
 #pragma once
 
 #include <array>
@@ -18,26 +35,52 @@
 #include <string_view>
 #include <vector>
 
+#include "weir/base/cidr.h"
 #include "weir/base/clock.h"
 #include "weir/base/unique_fd.h"
 #include "weir/io/buffer_ring.h"
 #include "weir/io/ring.h"
 #include "weir/io/timer_wheel.h"
 #include "weir/session/block_pool.h"
+#include "weir/session/gate.h"
 #include "weir/session/handler.h"
 #include "weir/session/session.h"
+#include "weir/tls/context.h"
 
 namespace weir::session {
 
+/// What becomes of a session whose backlog is over the limit.
+enum class SlowConsumer : std::uint8_t {
+  close,  // closed with 1013
+  drop,   // messages are left out until there is room
+};
+
+/// So many a second, after `burst` at once. per_second 0: no limit.
+struct Rate {
+  std::uint32_t per_second = 0;
+  std::uint32_t burst = 1;
+};
+
 struct SessionRules {
   wire::UpgradeRules upgrade;
-  std::uint64_t message_bytes_max = 1_MiB;
+  std::vector<Cidr> proxy_from{};           // whose PROXY headers are believed
+  std::uint64_t message_bytes_max = 1_MiB;  // after inflation; below BlockPool::kBytesMax
+  std::size_t compress_from_bytes = 128;    // a smaller message is sent as it is
+  Rate message_rate{};                      // data messages and pings of one session
+  std::size_t backlog_bytes_max = 16_MiB;   // unsent output beyond which slow_consumer holds
+  SlowConsumer slow_consumer = SlowConsumer::close;
   Duration handshake_timeout = std::chrono::seconds{10};
   Duration idle_timeout = std::chrono::seconds{120};  // nothing heard; 0: off
   Duration ping_interval = std::chrono::seconds{30};  // nothing heard, then a ping; 0: off
   Duration close_timeout = std::chrono::seconds{5};   // for the peer to finish the close
   /// Over this much unsent output a session is not read from, until it is down to half.
   std::size_t high_water_bytes = 256_KiB;
+};
+
+/// What the connections of one listen address begin with.
+struct Door {
+  bool proxy = false;  // a PROXY header
+  bool tls = false;    // TLS, after that
 };
 
 /// Running totals of one worker.
@@ -47,20 +90,37 @@ struct Traffic {
   std::uint64_t bytes_in = 0;  // on the wire: handshake and frame headers included
   std::uint64_t bytes_out = 0;
   std::uint64_t ended = 0;  // connections closed, of those adopted
+
+  std::uint64_t upgraded = 0;            // handshakes answered with 101
+  std::uint64_t rejected = 0;            // handshakes answered with an error
+  std::uint64_t handshake_timeouts = 0;  // no session in time
+  std::uint64_t idle_timeouts = 0;       // sessions of which nothing was heard
+  std::uint64_t protocol_errors = 0;     // sessions ended by a frame error but message_too_big
+  std::uint64_t too_big = 0;             // sessions ended by that
+  std::uint64_t too_chatty = 0;          // sessions ended for their message rate
+  std::uint64_t overloaded = 0;          // sessions ended for their backlog
+  std::uint64_t dropped = 0;             // messages left out for it
+  std::uint64_t proxy_refused = 0;       // connections reset: untrusted, or no PROXY header
+  std::uint64_t tls_established = 0;
+  std::uint64_t tls_resumed = 0;  // of those
+  std::uint64_t tls_failed = 0;   // handshakes and streams
+  std::uint64_t compressed_in = 0;
+  std::uint64_t compressed_out = 0;
 };
 
 class Sessions {
  public:
-  /// All are borrowed and must outlive this, but for `now`.
-  Sessions(io::Ring& ring, io::BufferRing& buffers, Handler& handler, const SessionRules& rules,
-           Instant now);
+  /// All are borrowed and must outlive this, but for `now`. `tls` may be null where no door has it.
+  Sessions(io::Ring& ring, io::BufferRing& buffers, Handler& handler, Gate& gate, tls::Context* tls,
+           const SessionRules& rules, Instant now);
   Sessions(const Sessions&) = delete;
   Sessions& operator=(const Sessions&) = delete;
   /// Closes what is left without ceremony. The ring must not be entered any more.
   ~Sessions();
 
-  /// Takes a connected socket and begins its handshake.
-  void adopt(UniqueFd fd, Instant now);
+  /// Takes a connected socket and begins its handshake, or resets it where the gate or the door is
+  /// against it: it then counts as ended at once.
+  void adopt(UniqueFd fd, Door door, Instant now);
 
   /// The completions of the operations that this queued: Op::receive and Op::send.
   void on_receive(const io::Completion& completion, Instant now);
@@ -72,16 +132,21 @@ class Sessions {
   /// Queues at most one send per session with output. Once per loop, before the ring is entered.
   void flush(Instant now);
 
-  /// Begins the closing handshake on every open session; ends the others.
+  /// Begins the closing handshake on every open session. Upgrades are answered 503 from here on.
   void close_all(wire::CloseCode code, std::string_view reason, Instant now);
+  /// Ends the connections that are still handshaking.
+  void drop_handshakes();
 
   /// Connections adopted and not ended.
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
+  /// Of those, sessions: what got its 101.
+  [[nodiscard]] std::size_t open_count() const noexcept { return open_count_; }
   [[nodiscard]] const Traffic& traffic() const noexcept { return traffic_; }
 
  private:
   friend class Peer;
-  static constexpr std::size_t kSlabChunk = 256;  // sessions allocated together
+  static constexpr std::size_t kSlabChunk = 256;              // sessions allocated together
+  static constexpr std::size_t kRecordBytesMax = 16 * 1'024;  // plaintext of a TLS record
 
   // The slab.
   [[nodiscard]] Session& at(std::uint32_t slot) noexcept {
@@ -90,43 +155,78 @@ class Sessions {
   [[nodiscard]] Session& of(io::Tag tag) noexcept;
   [[nodiscard]] Session& take_place();
 
+  // Opening (opening.cpp).
+  [[nodiscard]] bool take_proxy_header(Session& session, std::span<std::byte>& in, Instant now);
+  void take_upgrade(Session& session, std::span<std::byte>& in, Instant now);
+  void open(Session& session, Instant now);
+  void handshake_expired(Session& session, Instant now);
+  void refuse(Session& session, std::string_view why);
+
+  // TLS (secure.cpp).
+  void take_ciphertext(Session& session, std::span<std::byte> in, Instant now);
+  void answer_plain_http(Session& session, Instant now);
+  [[nodiscard]] bool seal(Session& session);
+  [[nodiscard]] bool close_tls(Session& session);
+
   // Receiving (receive.cpp).
   void take(Session& session, std::span<std::byte> in, Instant now);
-  void take_handshake(Session& session, std::span<std::byte>& in, Instant now);
+  void take_plaintext(Session& session, std::span<std::byte> in, Instant now);
   void take_frames(Session& session, std::span<std::byte> in, Instant now);
   void take_data(Session& session, const wire::Event& event);
   void deliver(Session& session, wire::Opcode opcode, std::span<std::byte> bytes);
+  template <class Call>
+  void call_handler(Session& session, Call call);
+  [[nodiscard]] bool within_rate(Session& session) noexcept;
   void receive_ended(Session& session, int result, Instant now);
   void keep_receiving(Session& session);
 
+  // Compression (compression.cpp).
+  void agree_on(Session& session, const wire::DeflateTerms& terms);
+  void inflate(Session& session, wire::Opcode opcode, std::span<const std::byte> payload);
+  [[nodiscard]] bool send_compressed(Session& session, wire::Opcode opcode,
+                                     std::span<const std::byte> payload);
+
   // Sending (send.cpp).
-  void send_frame(Session& session, wire::Opcode opcode, std::span<const std::byte> payload);
+  [[nodiscard]] bool send_message(Session& session, wire::Opcode opcode,
+                                  std::span<const std::byte> payload);
+  void send_frame(Session& session, wire::Opcode opcode, std::span<const std::byte> payload,
+                  bool compressed = false);
   void send_raw(Session& session, std::string_view bytes);
   void send_close(Session& session, wire::CloseCode code, std::string_view reason);
   void list_for_flush(Session& session);
-  void start_send(Session& session);
+  void start_send(Session& session, Block& next);
   void send_finished(Session& session);
 
   // Life (sessions.cpp).
   void enter(Session& session, State state, Instant now);
   void begin_close(Session& session, wire::CloseCode code, std::string_view reason, Instant now);
+  void fail(Session& session, wire::FrameError error, Instant now);
   void linger(Session& session, wire::CloseCode code, Instant now);
   void release(Session& session, wire::CloseCode code);
   void tell_closed(Session& session, wire::CloseCode code);
   void free_if_done(Session& session);
+  void give_back_blocks(Session& session) noexcept;
   void expire(Session& session, Instant now);
   [[nodiscard]] Instant deadline(const Session& session) const noexcept;
 
   io::Ring& ring_;
   io::BufferRing& buffers_;
   Handler& handler_;
+  Gate& gate_;
+  tls::Context* tls_;
   const SessionRules& rules_;
+  wire::UpgradeRules upgrade_rules_;
   BlockPool blocks_;
+  /// Deflaters without context takeover, by window bits; made when first needed.
+  std::array<std::optional<wire::Deflater>, wire::kWindowBitsMax + 1> deflaters_;
+  std::optional<wire::Inflater> inflater_;  // without context takeover; takes any window
+  std::vector<std::byte> plaintext_;        // of one TLS record; empty without TLS
   io::TimerWheel timers_;
   std::vector<std::unique_ptr<std::array<Session, kSlabChunk>>> slab_;
   std::vector<std::uint32_t> free_places_;
   std::vector<std::uint32_t> to_flush_;
   std::size_t count_ = 0;
+  std::size_t open_count_ = 0;
   Instant now_;  // of the loop's turn; for what handlers cause
   Traffic traffic_;
 };

@@ -61,6 +61,18 @@ TEST(StatusTable, BytesAreShortAndNeverAThousandTwentyFour) {
   }
 }
 
+TEST(StatusTable, WhatHasBeenCountedStandsBelowInLinesOfAHundred) {
+  Status status;
+  status.counters = {{"upgraded", 12}, {"rejected", 0}, {"tls_failed", 3}};
+  const std::string table = render_table(status);
+  EXPECT_TRUE(table.ends_with("\n\nupgraded 12, tls failed 3\n")) << table;
+  for (int i = 0; i < 20; ++i) status.counters.push_back({"a_counter", 1'000});
+  std::istringstream lines{render_table(status)};
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100U) << line;
+  status.counters.clear();
+  EXPECT_EQ(render_table(status).find("\n\n", table.find("total")), std::string::npos);
+}
+
 TEST(StatusTable, TakesAnyNumberOfWorkers) {
   Status status;
   EXPECT_NE(render_table(status).find("total"), std::string::npos);

@@ -21,6 +21,7 @@ Status example() {
           .listen = {"127.0.0.1:9000", "[::1]:9000"},
           .connections = 7,
           .imbalance = 1.1428571,
+          .counters = {{"upgraded", 9}, {"too_big", 0}},
           .workers = {{.slot = 0,
                        .pid = 101,
                        .cpu = 3,
@@ -39,7 +40,8 @@ Status example() {
 
 constexpr std::string_view kExample =
     R"({"master_pid":100,"version":"0.1.0","policy":"least-connections","backend":"ebpf",)"
-    R"("listen":["127.0.0.1:9000","[::1]:9000"],"connections":7,"imbalance":1.143,"workers":[)"
+    R"("listen":["127.0.0.1:9000","[::1]:9000"],"connections":7,"imbalance":1.143,)"
+    R"("counters":{"upgraded":9,"too_big":0},"workers":[)"
     R"({"slot":0,"pid":101,"cpu":3,"state":"serving","connections":4,"queued":1,"assigned":12,)"
     R"("accepted":11,"messages_in":20,"messages_out":21,"bytes_in":18446744073709551615,)"
     R"("bytes_out":5000,"busy":0.25},)"
@@ -54,6 +56,7 @@ TEST(Status, IsReadBack) {
   const auto status = from_json(boost::json::parse(kExample));
   ASSERT_TRUE(status);
   EXPECT_EQ(json_text(to_json(*status)), kExample);
+  EXPECT_EQ(status->counters[0].name, "upgraded");
   EXPECT_EQ(status->workers[0].cpu, 3);
   EXPECT_EQ(status->workers[1].cpu, std::nullopt);
   EXPECT_DOUBLE_EQ(status->workers[0].busy, 0.25);
@@ -73,6 +76,8 @@ TEST(Status, WhatIsMissingOrOfAnotherTypeIsNamed) {
       {"policy", 3},
       {"listen", "127.0.0.1:9"},
       {"connections", -1},
+      {"counters", "none"},
+      {"counters", boost::json::value{{"upgraded", "9"}}},
       {"imbalance", "1"},
       {"workers", {1}},
       {"workers", nullptr},

@@ -41,7 +41,7 @@ TEST(ConfigFile, AFlagReplacesTheFilesLine) {
       accepted({"--workers=2", "--config", file.path(), "--listen=127.0.0.1:9002"});
   EXPECT_EQ(options.workers, 2U);
   ASSERT_EQ(options.listen.size(), 1U);  // not one more address
-  EXPECT_EQ(options.listen[0].port(), 9002);
+  EXPECT_EQ(options.listen[0].address.port(), 9002);
   EXPECT_EQ(options.backlog, 7U);
 }
 

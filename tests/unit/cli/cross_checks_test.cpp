@@ -24,6 +24,15 @@ TEST(CrossChecks, ContradictionsAreNamed) {
        "weir: --listen: 127.0.0.1:80 is given twice: expected different addresses"},
       {{"--listen=[::1]:80", "--listen=[0:0::1]:80"},
        "weir: --listen: [::1]:80 is given twice: expected different addresses"},
+      {{"--listen=tls:127.0.0.1:80", "--listen=127.0.0.1:80", "--tls-cert=a", "--tls-key=b"},
+       "weir: --listen: 127.0.0.1:80 is given twice: expected different addresses"},
+      {{"--listen=proxy:127.0.0.1:80"},
+       "weir: --listen: proxy: needs --proxy-from: expected the networks of the proxies, such as "
+       "--proxy-from 10.0.0.0/8"},
+      {{"--listen=tls:127.0.0.1:80"},
+       "weir: --listen: tls: needs a certificate: expected --tls-cert FILE and --tls-key FILE"},
+      {{"--listen=tls:127.0.0.1:80", "--tls-cert=a", "--tls-cert=b", "--tls-key=a"},
+       "weir: --tls-key: 1 for 2 --tls-cert: expected one for each, in the same order"},
       {{"--ping-interval=120s"},
        "weir: --ping-interval: 2m is not accepted with --idle-timeout 2m: expected less than "
        "that, or 0"},
@@ -45,6 +54,13 @@ TEST(CrossChecks, WhatIsOffContradictsNothing) {
   accepted({"--idle-timeout=5s", "--ping-interval=0"});
   accepted({"--listen=127.0.0.1:0", "--listen=127.0.0.1:0"});
   accepted({"--pin=0,0,1,1,2", "--workers=4"});
+}
+
+TEST(CrossChecks, WhatNoListenAddressUsesIsWarnedOf) {
+  EXPECT_EQ(accepted({"--proxy-from=10.0.0.0/8"}).warnings,
+            std::vector<std::string>{"--proxy-from changes nothing without a --listen proxy:"});
+  EXPECT_EQ(accepted({"--tls-cert=a", "--tls-key=b"}).warnings,
+            std::vector<std::string>{"--tls-cert changes nothing without a --listen tls:"});
 }
 
 TEST(CrossChecks, WeightsThatAPolicyIgnoresAreWarnedOf) {

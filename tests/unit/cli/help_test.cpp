@@ -58,7 +58,8 @@ TEST(Help, GroupsStandOnceAndInOrder) {
 TEST(Help, OfWeirctlIsGolden) {
   EXPECT_EQ(help_text(weirctl_manual()),
             R"(Usage: weirctl [--control PATH] status [--json] [--watch SECONDS]
-weirctl: ask a running weir what it does.
+       weirctl [--control PATH] reload
+weirctl: ask a running weir what it does, or have it read its certificates again.
 
 Of the command status:
   --json                        print the status as one JSON object on one line

@@ -26,7 +26,24 @@ TEST(Values, DefaultsAreThoseOfTheTable) {
   EXPECT_EQ(options.steer, steering::Policy::least_connections);
   EXPECT_EQ(options.backend, steering::BackendChoice::automatic);
   EXPECT_TRUE(options.weights.empty());
+  EXPECT_TRUE(options.proxy_from.empty());
+  EXPECT_TRUE(options.origins.empty());
+  EXPECT_TRUE(options.subprotocols.empty());
+  EXPECT_EQ(options.health_path, "");
+  EXPECT_EQ(options.max_header_size, 8'192U);
+  EXPECT_EQ(options.max_request_line, 4'096U);
+  EXPECT_EQ(options.compression, wire::Compression::shared);
+  EXPECT_EQ(options.compression_min_size, 128U);
+  EXPECT_EQ(options.compression_window, 15);
+  EXPECT_TRUE(options.tls_certs.empty());
+  EXPECT_EQ(options.tls_min_version, TlsVersion::tls12);
+  EXPECT_EQ(options.tls_ticket_rotation, 1h);
   EXPECT_FALSE(options.max_connections);
+  EXPECT_EQ(options.max_connections_per_ip, 0U);
+  EXPECT_EQ(options.connect_rate.per_second, 0U);
+  EXPECT_EQ(options.max_message_rate.per_second, 0U);
+  EXPECT_EQ(options.max_backlog, 16'777'216U);
+  EXPECT_EQ(options.slow_consumer, SlowConsumer::close);
   EXPECT_EQ(options.max_message_size, 1'048'576U);
   EXPECT_EQ(options.handshake_timeout, 10s);
   EXPECT_EQ(options.idle_timeout, 120s);
@@ -46,6 +63,35 @@ TEST(Values, EveryFlagIsRead) {
   const Options options = accepted({"--listen",
                                     "*:80",
                                     "--listen=[::1]:81",
+                                    "--listen=tls:127.0.0.1:82",
+                                    "--listen=proxy:127.0.0.1:83",
+                                    "--listen=proxy:tls:127.0.0.1:84",
+                                    "--listen=tls:proxy:127.0.0.1:85",
+                                    "--proxy-from=10.0.0.0/8",
+                                    "--proxy-from",
+                                    "::1",
+                                    "--origin=https://example.com",
+                                    "--origin",
+                                    "null",
+                                    "--subprotocol=chat.v1",
+                                    "--subprotocol=mqtt",
+                                    "--health-path=/healthz",
+                                    "--max-header-size=16KiB",
+                                    "--max-request-line=64",
+                                    "--compression=dedicated",
+                                    "--compression-min-size=0",
+                                    "--compression-window=9",
+                                    "--tls-cert=a.pem",
+                                    "--tls-cert=b.pem",
+                                    "--tls-key=a.key",
+                                    "--tls-key=b.key",
+                                    "--tls-min-version=1.3",
+                                    "--tls-ticket-rotation=1s",
+                                    "--max-connections-per-ip=5",
+                                    "--connect-rate=10:100",
+                                    "--max-message-rate=7",
+                                    "--max-backlog=64KiB",
+                                    "--slow-consumer=drop",
                                     "--backlog",
                                     "2147483647",
                                     "--path",
@@ -76,9 +122,36 @@ TEST(Values, EveryFlagIsRead) {
                                     "--control=/c",
                                     "--app=echo",
                                     "--check"});
-  ASSERT_EQ(options.listen.size(), 2U);
+  ASSERT_EQ(options.listen.size(), 6U);
   EXPECT_EQ(options.listen[0].to_string(), "0.0.0.0:80");
   EXPECT_EQ(options.listen[1].to_string(), "[::1]:81");
+  EXPECT_EQ(options.listen[2].to_string(), "tls:127.0.0.1:82");
+  EXPECT_TRUE(options.listen[2].tls && !options.listen[2].proxy);
+  EXPECT_TRUE(options.listen[3].proxy && !options.listen[3].tls);
+  EXPECT_EQ(options.listen[4].to_string(), "proxy:tls:127.0.0.1:84");
+  EXPECT_EQ(options.listen[5].to_string(), "proxy:tls:127.0.0.1:85");
+  ASSERT_EQ(options.proxy_from.size(), 2U);
+  EXPECT_EQ(options.proxy_from[0].to_string(), "10.0.0.0/8");
+  EXPECT_EQ(options.proxy_from[1].to_string(), "::1/128");
+  EXPECT_EQ(options.origins, (std::vector<std::string>{"https://example.com", "null"}));
+  EXPECT_EQ(options.subprotocols, (std::vector<std::string>{"chat.v1", "mqtt"}));
+  EXPECT_EQ(options.health_path, "/healthz");
+  EXPECT_EQ(options.max_header_size, 16'384U);
+  EXPECT_EQ(options.max_request_line, 64U);
+  EXPECT_EQ(options.compression, wire::Compression::dedicated);
+  EXPECT_EQ(options.compression_min_size, 0U);
+  EXPECT_EQ(options.compression_window, 9);
+  EXPECT_EQ(options.tls_certs, (std::vector<std::string>{"a.pem", "b.pem"}));
+  EXPECT_EQ(options.tls_keys, (std::vector<std::string>{"a.key", "b.key"}));
+  EXPECT_EQ(options.tls_min_version, TlsVersion::tls13);
+  EXPECT_EQ(options.tls_ticket_rotation, 1s);
+  EXPECT_EQ(options.max_connections_per_ip, 5U);
+  EXPECT_EQ(options.connect_rate.per_second, 10U);
+  EXPECT_EQ(options.connect_rate.burst, 100U);
+  EXPECT_EQ(options.max_message_rate.per_second, 7U);
+  EXPECT_EQ(options.max_message_rate.burst, 7U);
+  EXPECT_EQ(options.max_backlog, 65'536U);
+  EXPECT_EQ(options.slow_consumer, SlowConsumer::drop);
   EXPECT_EQ(options.backlog, 2'147'483'647U);
   EXPECT_EQ(options.paths, (std::vector<std::string>{"/chat", "/a/b"}));
   EXPECT_EQ(options.workers, 3U);
@@ -104,7 +177,13 @@ TEST(Values, EveryFlagIsRead) {
 
 TEST(Values, WrongOnesAreNamedWithWhatIsAccepted) {
   constexpr std::string_view address =
-      "expected ADDRESS:PORT with a numeric address, such as 127.0.0.1:9000, [::1]:9000 or *:9000";
+      "expected ADDRESS:PORT with a numeric address, such as 127.0.0.1:9000, [::1]:9000 or "
+      "*:9000, or with tls: or proxy: before it";
+  constexpr std::string_view network =
+      "expected a network such as 10.0.0.0/8 or 2001:db8::/32, with no bit set behind its length, "
+      "or one address";
+  constexpr std::string_view rate =
+      "expected a number from 0 to 1000000, or two with a colon between them such as 10:100";
   constexpr std::string_view policies =
       "expected least-connections, two-choices, round-robin, weighted-round-robin, source-hash or "
       "tuple-hash";
@@ -118,6 +197,36 @@ TEST(Values, WrongOnesAreNamedWithWhatIsAccepted) {
       {"listen", "localhost:9000", address},
       {"listen", "9000", address},
       {"listen", "1.2.3.4:65536", address},
+      {"listen", "ssl:1.2.3.4:443", address},
+      {"listen", "tls:tls:1.2.3.4:443", address},
+      {"listen", "tls:", address},
+      {"proxy-from", "10.1.0.0/8", network},
+      {"proxy-from", "lb.example.com", network},
+      {"origin", "example.com",
+       "expected an origin as browsers send it, such as https://example.com, or null"},
+      {"origin", "https://example.com/",
+       "expected an origin as browsers send it, such as https://example.com, or null"},
+      {"origin", "https://a b",
+       "expected an origin as browsers send it, such as https://example.com, or null"},
+      {"subprotocol", "chat v1", "expected a token such as chat.v1"},
+      {"subprotocol", "a,b", "expected a token such as chat.v1"},
+      {"health-path", "healthz", "expected a path that begins with / and has no space, ? or #"},
+      {"max-header-size", "255", "expected a size from 256 to 1MiB, such as 16KiB"},
+      {"max-request-line", "2MiB", "expected a size from 64 to 1MiB, such as 2KiB"},
+      {"compression", "on", "expected off, shared or dedicated"},
+      {"compression-min-size", "-1", "expected a size from 0 to 1GiB, such as 1KiB"},
+      {"compression-window", "8", "expected a number from 9 to 15"},
+      {"compression-window", "16", "expected a number from 9 to 15"},
+      {"tls-cert", "--tls-key", "expected a path to a file"},
+      {"tls-min-version", "1.1", "expected 1.2 or 1.3"},
+      {"tls-ticket-rotation", "0", "expected a time from 1s to 24h"},
+      {"max-connections-per-ip", "16777216", "expected a number from 0 to 16777215"},
+      {"connect-rate", "10:0", rate},
+      {"connect-rate", "0:10", rate},
+      {"connect-rate", "10:", rate},
+      {"max-message-rate", "1000001", rate},
+      {"max-backlog", "64", "expected a size from 64KiB to 2GiB"},
+      {"slow-consumer", "wait", "expected close or drop"},
       {"backlog", "0", "expected a number from 1 to 2147483647"},
       {"backlog", "2147483648", "expected a number from 1 to 2147483647"},
       {"path", "chat", "expected a path that begins with / and has no space, ? or #"},

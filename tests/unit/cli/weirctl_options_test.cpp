@@ -42,8 +42,8 @@ TEST(WeirctlOptions, MistakesAreNamedInOneLine) {
   constexpr std::string_view watch =
       "is not accepted: expected a number of seconds from 1 to 3600, or a time such as 500ms";
   const std::pair<std::vector<const char*>, std::string> cases[] = {
-      {{}, "weirctl: a command is missing: expected status"},
-      {{"start"}, "weirctl: 'start' is no command: expected status"},
+      {{}, "weirctl: a command is missing: expected status, reload"},
+      {{"start"}, "weirctl: 'start' is no command: expected status, reload"},
       {{"status", "now"}, "weirctl: status takes no 'now'; --help shows its flags"},
       {{"status", "--jason"}, "weirctl: unknown flag '--jason'; did you mean --json?"},
       {{"status", "--watch=0"}, fmt::format("weirctl: --watch: '0' {}", watch)},

@@ -17,7 +17,7 @@ TEST(Capacity, ALimitTooLowToServeIsNoCapacityRatherThanAHugeOne) {
 
 TEST(Plan, MoreConnectionsThanDescriptorsIsRefusedWithTheNumbers) {
   cli::Options options;
-  options.listen = {*SocketAddress::parse("127.0.0.1:0")};
+  options.listen = {{.address = *SocketAddress::parse("127.0.0.1:0")}};
   options.workers = 2;
   options.max_connections = UINT64_MAX / 4;
   const auto plan = make_plan(options);
@@ -30,7 +30,7 @@ TEST(Plan, MoreConnectionsThanDescriptorsIsRefusedWithTheNumbers) {
 
 TEST(Plan, WorkersAreNotPinnedSeveralToOneCpu) {
   cli::Options options;
-  options.listen = {*SocketAddress::parse("127.0.0.1:0")};
+  options.listen = {{.address = *SocketAddress::parse("127.0.0.1:0")}};
   options.workers = static_cast<unsigned>(cli::Host::here().cpus.size()) + 1;
   const auto plan = make_plan(options);
   if (!plan) GTEST_SKIP() << to_string(plan.error());
@@ -39,7 +39,7 @@ TEST(Plan, WorkersAreNotPinnedSeveralToOneCpu) {
 
 TEST(Plan, AnUnknownUserIsNamed) {
   cli::Options options;
-  options.listen = {*SocketAddress::parse("127.0.0.1:0")};
+  options.listen = {{.address = *SocketAddress::parse("127.0.0.1:0")}};
   options.user = "no-such-user-here";
   const auto plan = make_plan(options);
   ASSERT_FALSE(plan);

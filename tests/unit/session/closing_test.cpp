@@ -111,11 +111,20 @@ TEST_F(SessionTest, CloseAllSaysGoingAwayToEveryOpenSession) {
   turn();
   sessions_->close_all(CloseCode::going_away, "over", now_);
   EXPECT_EQ(read(open_peer, 8), "\x88\x06\x03\xe9over");
-  EXPECT_EQ(read_to_end(shaking), "");
+  EXPECT_EQ(sessions_->open_count(), 1U);
+  write(shaking, kUpgrade.substr(kUpgrade.find('\n') + 1));
+  EXPECT_EQ(read(shaking, 12), "HTTP/1.1 503") << "it asked before, and was not heard to the end";
+  const UniqueFd late = connect();
+  write(late, "GET /");
+  turn();
+  sessions_->drop_handshakes();
+  EXPECT_EQ(read_to_end(late), "");
   write(open_peer, frame(0x88, "\x03\xe9"));
   EXPECT_EQ(read_to_end(open_peer), "");
   ::shutdown(open_peer.get(), SHUT_WR);
+  ::shutdown(shaking.get(), SHUT_WR);
   turn_until([&] { return sessions_->count() == 0; });
+  EXPECT_EQ(sessions_->open_count(), 0U);
 }
 
 /// A connected pair over TCP, where an early close would be a reset.
@@ -135,7 +144,7 @@ std::pair<UniqueFd, UniqueFd> tcp_pair() {
 
 TEST_F(SessionTest, NoResetOvertakesTheCloseOfAPeerThatGoesOnSending) {
   auto [ours, peer] = tcp_pair();
-  sessions_->adopt(std::move(ours), now_);
+  sessions_->adopt(std::move(ours), Door{}, now_);
   write(peer, kUpgrade);
   ASSERT_EQ(read(peer, 129).size(), 129U);
   write(peer, "\x81\x01x"sv);      // unmasked: we close
@@ -155,7 +164,7 @@ TEST_F(SessionTest, NoResetOvertakesTheCloseOfAPeerThatGoesOnSending) {
 
 TEST_F(SessionTest, AResetEndsTheSessionQuietly) {
   auto [ours, peer] = tcp_pair();
-  sessions_->adopt(std::move(ours), now_);
+  sessions_->adopt(std::move(ours), Door{}, now_);
   write(peer, kUpgrade);
   ASSERT_EQ(read(peer, 129).size(), 129U);
   const linger now{.l_onoff = 1, .l_linger = 0};

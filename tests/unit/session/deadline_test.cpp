@@ -25,6 +25,9 @@ TEST_F(SessionTest, ASlowPeerGainsNoTimeBySendingALittle) {
   }
   EXPECT_EQ(sessions_->count(), 1U);
   pass(milliseconds{1'100});
+  EXPECT_EQ(read(peer, 28), "HTTP/1.1 408 Request Timeout") << "it began, so it is told";
+  EXPECT_EQ(sessions_->traffic().handshake_timeouts, 1U);
+  ::shutdown(peer.get(), SHUT_WR);
   turn_until([&] { return sessions_->count() == 0; });
 }
 

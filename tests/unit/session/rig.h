@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,7 +32,8 @@ class Recorder final : public Handler {
     messages.emplace_back(reinterpret_cast<const char*>(message.bytes.data()),
                           message.bytes.size());
     if (close_on_message) peer.close(wire::CloseCode::normal, "enough");
-    peer.send(message.opcode, message.bytes);
+    if (throws) throw std::runtime_error{"out of ideas"};
+    for (int i = 0; i < copies; ++i) sent += peer.send(message.opcode, message.bytes) ? 1 : 0;
   }
   void on_close(Peer& peer, wire::CloseCode code) override {
     closed.push_back(code);
@@ -42,6 +44,9 @@ class Recorder final : public Handler {
   std::vector<std::string> messages;
   std::vector<wire::CloseCode> closed;
   bool close_on_message = false;
+  bool throws = false;
+  int copies = 1;
+  int sent = 0;
 };
 
 /// A masked client frame with the key 0, which leaves the payload readable in a test.
@@ -77,14 +82,15 @@ class SessionTest : public testing::Test {
     ASSERT_TRUE(buffers);
     buffers_ = std::make_unique<io::BufferRing>(std::move(*buffers));
     ASSERT_TRUE(ring_->enable());
-    sessions_ = std::make_unique<Sessions>(*ring_, *buffers_, handler_, rules_, now_);
+    sessions_ =
+        std::make_unique<Sessions>(*ring_, *buffers_, handler_, gate_, nullptr, rules_, now_);
   }
 
   /// A connection whose other end is the session's.
-  [[nodiscard]] UniqueFd connect() {
+  [[nodiscard]] UniqueFd connect(Door door = {}) {
     int ends[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    sessions_->adopt(UniqueFd{ends[0]}, now_);
+    sessions_->adopt(UniqueFd{ends[0]}, door, now_);
     return UniqueFd{ends[1]};
   }
 
@@ -154,6 +160,7 @@ class SessionTest : public testing::Test {
   SessionRules rules_;
   std::uint64_t completions_ = 0;
   Recorder handler_;
+  Gate gate_;
   Instant now_ = kStart;
   std::unique_ptr<io::Ring> ring_;
   std::unique_ptr<io::BufferRing> buffers_;
