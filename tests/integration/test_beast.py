@@ -2,8 +2,8 @@
 
 import os
 
-from harness.peers import PeerTest, load_tests  # noqa: F401 (unittest looks for load_tests)
 from harness.suite import main
+from peers import PeerTest, load_tests  # noqa: F401 (unittest looks for load_tests)
 
 
 class BeastTest(PeerTest):

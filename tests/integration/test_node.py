@@ -6,8 +6,8 @@ import subprocess
 import unittest
 
 from harness.environment import PATIENCE
-from harness.peers import PeerTest, load_tests  # noqa: F401 (unittest looks for load_tests)
 from harness.suite import main
+from peers import PeerTest, load_tests  # noqa: F401 (unittest looks for load_tests)
 
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "node")
 PLACE = os.environ["WEIR_NODE_DIR"]  # in the build directory

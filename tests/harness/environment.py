@@ -1,4 +1,4 @@
-"""Where the binaries are and how patient to be. Set by CTest; see ../CMakeLists.txt."""
+"""Where the binaries are and how patient to be. Set by CTest; see the CMakeLists.txt of each suite."""
 
 import os
 import resource

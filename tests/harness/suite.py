@@ -9,7 +9,7 @@ from harness import proc
 from harness.environment import PATIENCE, raise_descriptor_limit
 from harness.server import Server
 
-SKIPPED = 77  # what CTest takes for "skipped"; see ../CMakeLists.txt
+SKIPPED = 77  # what CTest takes for "skipped"; see the CMakeLists.txt of each suite
 
 
 class WeirTest(unittest.TestCase):

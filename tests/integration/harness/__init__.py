@@ -1,1 +1,0 @@
-"""What the integration tests share: a weir under test, the clients, and looks into /proc."""
