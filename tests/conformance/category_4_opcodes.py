@@ -39,7 +39,7 @@ def surroundings(opcodes):
             f"opcode {opcode} inside a message is refused, and the message is not delivered",
             refused([client(TEXT, b"a", fin=False), client(opcode), client(CONTINUATION, b"b")],
                     RESERVED_OPCODE),
-        )  # fmt: skip
+        )
 
 
 DATA, CONTROL = range(3, 8), range(11, 16)

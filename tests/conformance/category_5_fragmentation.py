@@ -31,7 +31,7 @@ def three_ways(sentence, sent, answer):
 def frame_by_frame(sent, answer):
     def script(peer):
         peer.send_and_settle(*sent)
-        peer.expect(*answer) if isinstance(answer, list) else peer.expect(answer)
+        peer.expect(*(answer if isinstance(answer, list) else [answer]))
 
     return script
 
@@ -48,11 +48,11 @@ def refused_three_ways(sentence, sent, close, answer=b""):
 AS_AUTOBAHN = (
     Case(
         "a ping in two fragments is refused",
-        refused([client(PING, b"fragment1", fin=False), client(CONTINUATION, b"fragment2")], CONTROL_FRAGMENTED),
+        refused([client(PING, b"1", fin=False), client(CONTINUATION, b"2")], CONTROL_FRAGMENTED),
     ),
     Case(
         "a pong in two fragments is refused",
-        refused([client(PONG, b"fragment1", fin=False), client(CONTINUATION, b"fragment2")], CONTROL_FRAGMENTED),
+        refused([client(PONG, b"1", fin=False), client(CONTINUATION, b"2")], CONTROL_FRAGMENTED),
     ),
     *three_ways("a text in two fragments comes back whole, in one frame", TWO, WHOLE),
     *three_ways("a ping between two fragments is answered at once", PINGED, PONG_THEN_WHOLE),
@@ -73,7 +73,7 @@ AS_AUTOBAHN = (
         refused([TWO[0], client(TEXT, b"fragment2")], NOT_CONTINUED),
     ),
     *three_ways("five fragments with two pings between come back whole", FIVE_PINGED, FIVE_ANSWERS),
-)  # fmt: skip
+)
 
 
 def not_continued():
@@ -94,7 +94,7 @@ def control():
             refused(header(opcode, 2, fin=False), CONTROL_FRAGMENTED),
         )
         yield Case(
-            f"so it is inside a message",
+            "so it is inside a message",
             refused([client(TEXT, b"a", fin=False), header(opcode, 0, fin=False)], CONTROL_FRAGMENTED),
         )
     for between in (1, 2, 10, 100):

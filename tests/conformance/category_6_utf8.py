@@ -163,7 +163,7 @@ SECOND_BYTES = [
         b"\xed\xbf", b"\xef\xc0", b"\xe2\x82\x28", b"\xf0\x8f", b"\xf0\xc0", b"\xf1\x7f",
         b"\xf4\x90", b"\xf4\xbf", b"\xf0\x90\x28", b"\xf0\x90\x8c\x28", b"\xf0\x90\x8c\xf0",
     )
-]  # fmt: skip
+]
 
 
 def prefixes():
@@ -193,7 +193,8 @@ def sequences():
     yield "6.10", "the last of a length, past Unicode's end", numbered(
         False, "the sequence", b"\xf7\xbf\xbf\xbf", b"\xfb\xbf\xbf\xbf\xbf", b"\xfd\xbf\xbf\xbf\xbf\xbf")
     yield "6.11", "other edges", [
-        *numbered(True, "the sequence", b"\xed\x9f\xbf", b"\xee\x80\x80", b"\xef\xbf\xbd", b"\xf4\x8f\xbf\xbf"),
+        *numbered(True, "the sequence", b"\xed\x9f\xbf", b"\xee\x80\x80", b"\xef\xbf\xbd",
+                  b"\xf4\x8f\xbf\xbf"),
         *numbered(False, "the sequence", b"\xf4\x90\x80\x80")]
     yield "6.12", "continuation bytes of nothing", [
         *numbered(False, "the byte", b"\x80", b"\xbf"),
@@ -203,7 +204,8 @@ def sequences():
     yield "6.13", "first bytes of nothing", table(*(
         (f"each first byte of {n}, with a blank behind it",
          b" ".join(bytewise(bytes(range(low, high)))) + b" ", False)
-        for n, low, high in ((2, 0xC0, 0xE0), (3, 0xE0, 0xF0), (4, 0xF0, 0xF8), (5, 0xF8, 0xFC), (6, 0xFC, 0xFE))))
+        for n, low, high in ((2, 0xC0, 0xE0), (3, 0xE0, 0xF0), (4, 0xF0, 0xF8), (5, 0xF8, 0xFC),
+                             (6, 0xFC, 0xFE))))
     cut = (b"\xc0", b"\xe0\x80", b"\xf0\x80\x80", b"\xf8\x80\x80\x80", b"\xfc\x80\x80\x80\x80",
            b"\xdf", b"\xef\xbf", b"\xf7\xbf\xbf", b"\xfb\xbf\xbf\xbf", b"\xfd\xbf\xbf\xbf\xbf")
     yield "6.14", "the last byte missing", numbered(False, "the sequence", *cut)

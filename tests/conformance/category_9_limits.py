@@ -130,7 +130,10 @@ def told_silently(begun, last):
 
 
 def tiny():
-    yield Case("with a limit of 1, a message of 1 byte comes back", talk(client(TEXT, b"a"), server(TEXT, b"a")))
+    yield Case(
+        "with a limit of 1, a message of 1 byte comes back",
+        talk(client(TEXT, b"a"), server(TEXT, b"a")),
+    )
     yield Case("so does one of none", talk(client(TEXT), server(TEXT)))
     yield Case("one of 2 is closed with 1009", refused(client(TEXT, b"ab"), TOO_BIG))
     yield Case(

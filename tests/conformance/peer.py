@@ -31,6 +31,7 @@ class Peer:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._received = bytearray()
         self._half_closed = False
+        self.upgraded = False
         self.ended = False  # the end of both directions has been seen
 
     def __enter__(self):
@@ -50,6 +51,7 @@ class Peer:
         self.send(raw.request(path=path, headers=headers))
         lines = self.head()
         assert lines[0] == b"HTTP/1.1 101 Switching Protocols", lines[0]
+        self.upgraded = True
         return lines
 
     def head(self):
@@ -143,10 +145,14 @@ class Peer:
         """Nothing is answered to what was sent so far."""
         self.settle()
         if not self._received:
-            if not select.select([self._socket], [], [], 0)[0]:
+            if not self.something_within(0):
                 return
             self._received += self._socket.recv(1) or b"the end"
         raise AssertionError(f"not silent: {_brief(self._received)}")
+
+    def something_within(self, seconds):
+        """Whether anything, or the end, has come, waiting for it so long."""
+        return bool(self._received or select.select([self._socket], [], [], seconds)[0])
 
     # --- the end --------------------------------------------------------------------------------
 

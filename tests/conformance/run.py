@@ -17,7 +17,8 @@ says what it proves; scripts say how, in category_*.py, one file a category:
   9_limits          large messages, the size limit, many writes; the message rate
   10_pieces         messages of every size in frames of every size
   12_compression    permessage-deflate: messages of all sizes and kinds
-  13_negotiation    permessage-deflate: what is offered, agreed and declined; what breaks its rules
+  13_negotiation    permessage-deflate: what is offered, agreed to and declined
+  13_data           permessage-deflate: what compressed data may be, and what may not
   H_handshake       HTTP: what is upgraded, and what each other request is answered
 
 The numbers are those of the Autobahn test suite, which are the ones people know: category 6 is
@@ -44,8 +45,9 @@ from peer import Beside, Peer
 
 CATEGORIES = (
     "1_framing", "2_pings", "3_reserved_bits", "4_opcodes", "5_fragmentation", "6_utf8",
-    "7_closing", "9_limits", "10_pieces", "12_compression", "13_negotiation", "H_handshake",
-)  # fmt: skip
+    "7_closing", "9_limits", "10_pieces", "12_compression", "13_negotiation",
+    "13_data", "H_handshake",
+)
 
 
 def numbered(groups):
@@ -84,7 +86,7 @@ class Bench:
             if group.opened:
                 peer.open(path=group.path)
             case.script(peer)
-            if group.opened and not peer.ended:
+            if peer.upgraded and not peer.ended:
                 peer.say_goodbye()
         if self._beside:
             self._beside.echo()
