@@ -2,7 +2,7 @@
 offers that has no wishes. How the compressor's bytes look is its own affair; that they are one frame,
 marked, within what was agreed, and not larger than the message, is not."""
 
-from compression import Talk, agreed, json, letters, noise, repeated_at
+from compression import Talk, json, letters, noise, open_offering, repeated_at
 from frames import BINARY, CONTINUATION, PING, PONG, RSV1, TEXT, client, join, server, text
 from table import RESERVED_BIT, Case, Group
 
@@ -192,9 +192,9 @@ EXAMPLES = (
 
 
 def off():
-    def declined(offer):
+    def declined(offers):
         def script(peer):
-            got = agreed(peer.open(f"Sec-WebSocket-Extensions: {offer}"))
+            got = open_offering(peer, offers)
             assert got is None, got
             peer.send(client(TEXT, json(1_000)))
             peer.expect(server(TEXT, json(1_000)))
@@ -202,12 +202,12 @@ def off():
         return script
 
     def marked(peer):
-        peer.open("Sec-WebSocket-Extensions: permessage-deflate")
+        open_offering(peer, "permessage-deflate")
         peer.send(compressed(HELLO))
         peer.expect_close(*RESERVED_BIT)
 
-    for offer in ("permessage-deflate", "permessage-deflate; client_max_window_bits"):
-        yield Case(f"{offer!r} is not agreed to, and what comes back is not compressed", declined(offer))
+    for offers in ("permessage-deflate", "permessage-deflate; client_max_window_bits"):
+        yield Case(f"{offers!r} is not agreed to, and what comes back is not compressed", declined(offers))
     yield Case("a compressed message is one with a reserved bit", marked)
 
 

@@ -124,24 +124,25 @@ def repeated_at(distance, size):
 # --- sessions -------------------------------------------------------------------------------------
 
 
-def agreed(lines):
-    """The value of Sec-WebSocket-Extensions in a head; None without one."""
-    values = [
+def open_offering(peer, *values):
+    """Opens a session that offers these; what is agreed to, None if weir declines."""
+    lines = peer.open(*(f"Sec-WebSocket-Extensions: {value}" for value in values))
+    answers = [
         line.partition(b":")[2].strip().decode()
         for line in lines
         if line.lower().startswith(b"sec-websocket-extensions:")
     ]
-    assert len(values) < 2, values
-    return values[0] if values else None
+    assert len(answers) < 2, answers
+    return answers[0] if answers else None
 
 
 class Talk:
     """A session that has agreed on compression: messages out, their echoes checked."""
 
-    def __init__(self, peer, offer, answer=None, min_size=128, may_grow=False):
-        """`answer`: what weir has to agree to, if that is known. `may_grow`: a message of at least
+    def __init__(self, peer, offers, answer=None, min_size=128, may_grow=False):
+        """`offers`: the value of a header line, or those of several. `answer`: what weir has to agree to, if that is known. `may_grow`: a message of at least
         `min_size` may be compressed even if that does not make it smaller."""
-        got = agreed(peer.open(f"Sec-WebSocket-Extensions: {offer}"))
+        got = open_offering(peer, *([offers] if isinstance(offers, str) else offers))
         assert got is not None, "weir declined"
         assert answer is None or got == answer, f"answered {got!r}, not {answer!r}"
         self.peer = peer

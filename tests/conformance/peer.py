@@ -183,6 +183,13 @@ class Peer:
     def expect_end(self, late=b""):
         """Not one byte more but the end of the stream, in good order: by a FIN, not by a reset,
         which is not brought about by `late` either; nor is it by our own end."""
+        try:
+            self._see_the_end(late)
+        except OSError as error:  # of a socket that was reset, mostly
+            raise AssertionError(f"not ended in good order: {error}") from error
+        self.ended = True
+
+    def _see_the_end(self, late):
         rest = self._some(1 << 20)
         assert not rest, f"after all that was expected there is {_brief(rest)}"
         if late:
@@ -197,7 +204,6 @@ class Peer:
             time.sleep(0.001)
         error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         assert error == 0, f"the connection ended with error {error}"
-        self.ended = True
 
 
 class Beside:
