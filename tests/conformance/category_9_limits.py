@@ -1,7 +1,7 @@
 """9: large messages, the limits that close a session, and messages in very many writes."""
 
-from frames import BINARY, CONTINUATION, NAMES, PING, PONG, TEXT
-from frames import binary, client, fragments, header, join, payload, server
+from frames import BINARY, CLOSE, CONTINUATION, NAMES, PING, PONG, TEXT
+from frames import binary, client, close, close_payload, fragments, header, join, payload, server
 from table import TOO_BIG, Case, Group, refused, talk
 
 KIB, MIB = 1024, 1024 * 1024
@@ -156,20 +156,23 @@ def by_default():
 
 
 RATE = 20  # messages a second
+TOO_MANY = 1008, b"message rate exceeded"
 
 
 def over_the_rate(sent, answer):
-    """Ten times the rate at once: at least a second's worth is answered, and not nearly all."""
+    """Ten times the rate at once: what the rate allows is answered, and not nearly all. The close is
+    weir's own, so that it waits for ours."""
 
     def script(peer):
         peer.send(sent * RATE * 10)
+        whole = answer[0], answer[2:]
         answered = 0
-        while (frame := peer.take_frame()) == (answer[0], answer[2:]):
+        while (frame := peer.take_frame()) == whole:
             answered += 1
         assert RATE <= answered <= RATE * 5, f"{answered} of {RATE * 10} were answered"
-        first, payload = frame
-        assert first == 0x88 and payload[:2] == b"\x03\xf0", f"{first:#x} {payload!r}"
-        peer.expect_end(client(PING, b"too late"))
+        assert frame == (0x80 | CLOSE, close_payload(*TOO_MANY)), frame
+        peer.send(client(PING, b"too late") + close(1008))
+        peer.expect_end()
 
     return script
 
@@ -178,6 +181,10 @@ def rate():
     yield Case(
         "who sends messages faster than --max-message-rate is closed with 1008",
         over_the_rate(client(TEXT, b"fast"), server(TEXT, b"fast")),
+    )
+    yield Case(
+        "so is who sends pings faster than that",
+        over_the_rate(client(PING, b"fast"), server(PONG, b"fast")),
     )
     yield Case(
         "as many as the rate at once are answered",

@@ -11,7 +11,7 @@ import time
 import frames
 from harness import raw
 
-PATIENCE = 10.0  # seconds; no wait of a case is longer, and none comes near it when all is well
+PATIENCE = 5.0  # seconds; no wait of a case is longer, and none comes near it when all is well
 
 _TCP_CLOSE = 7  # the kernel's state of a connection that is over on both sides
 
@@ -185,6 +185,8 @@ class Peer:
         which is not brought about by `late` either; nor is it by our own end."""
         try:
             self._see_the_end(late)
+        except TimeoutError:
+            raise
         except OSError as error:  # of a socket that was reset, mostly
             raise AssertionError(f"not ended in good order: {error}") from error
         self.ended = True

@@ -29,8 +29,8 @@ Without a CATEGORY all are run. NUMBERs narrow it down: a group's, or a case's. 
 category as conformance/CATEGORY and sets what harness/environment.py asks for.
 
 Beside the session of a case another one, in the same worker, has to go on echoing; each weir has to
-end with no session left, status 0 and no error in its log. The last line is the count; before it
-stand the failures, each with its sentence. Exits 1 if there are any.
+end with no session left, status 0 and no error in its log. A line for each failure, with its
+sentence, and the count at the end; exits 1 if there are any.
 """
 
 import argparse
@@ -56,6 +56,11 @@ def numbered(groups):
         for group in groups
         for index, case in enumerate(group.cases, 1)
     ]
+
+
+def settings(group):
+    """What two groups have to agree in to share a weir."""
+    return group.flags, group.path, group.beside
 
 
 def wanted(number, numbers):
@@ -102,50 +107,54 @@ class Bench:
 
 
 class Runner:
+    # Each wait in vain costs PATIENCE. After so many the rest of a category is not tried.
+    WAITS_IN_VAIN_MAX = 8
+
     def __init__(self, verbose):
         self._verbose = verbose
-        self._failures = []
-        self._count = 0
+        self._failed = self._count = self._waits_in_vain = 0
 
     def run(self, cases):
         """Goes through the cases of one category, with one weir for each set of flags."""
+        self._waits_in_vain = 0
         while cases:
-            group = cases[0][0]
-            settings = group.flags, group.path, group.beside
-            same = [row for row in cases if (row[0].flags, row[0].path, row[0].beside) == settings]
-            cases = [row for row in cases if row not in same]
+            first = settings(cases[0][0])
+            same = [row for row in cases if settings(row[0]) == first]
+            cases = [row for row in cases if settings(row[0]) != first]
             self._run_with_one_weir(same)
 
     def _run_with_one_weir(self, rows):
-        group = rows[0][0]
-        bench = self._attempt("", f"weir {' '.join(group.flags)} starts", lambda: Bench(group))
+        flags = " ".join(rows[0][0].flags)
+        self._count += len(rows)
+        bench = self._attempt(f"weir {flags} starts", lambda: Bench(rows[0][0]))
         if bench is None:
-            for _, number, case in rows:
-                self._count += 1
-                self._failures.append(f"{number} {case.sentence}\n    no weir to try it with")
-            return
-        for group, number, case in rows:
-            self._count += 1
-            self._attempt(number, case.sentence, lambda: bench.go_through(group, case))
-        self._attempt("", f"weir {' '.join(group.flags)} ends in good order", bench.end)
+            self._failed += len(rows) - 1
+            return print(f"FAILED {len(rows)} cases from {rows[0][1]} on: no weir to try them with")
+        for tried, (group, number, case) in enumerate(rows):
+            if self._waits_in_vain == self.WAITS_IN_VAIN_MAX:
+                self._failed += len(rows) - tried
+                print(f"FAILED {len(rows) - tried} cases from {number} on: too many waits in vain before")
+                break
+            self._attempt(f"{number} {case.sentence}", lambda: bench.go_through(group, case))
+        self._attempt(f"weir {flags} ends in good order", bench.end)
 
-    def _attempt(self, number, sentence, action):
+    def _attempt(self, what, action):
         try:
             result = action()
         except Exception as error:  # whatever it is, it is this case's
+            self._failed += 1
+            self._waits_in_vain += isinstance(error, TimeoutError)
             at = traceback.extract_tb(error.__traceback__)[-1]
             why = f"{error or type(error).__name__} ({pathlib.Path(at.filename).name}:{at.lineno})"
-            self._failures.append(f"{number} {sentence}\n    {why}")
+            print(f"FAILED {what}\n    {why}", flush=True)
             return None
-        if self._verbose and number:
-            print(f"ok {number} {sentence}")
+        if self._verbose:
+            print(f"ok {what}", flush=True)
         return result
 
     def report(self, seconds):
-        for failure in self._failures:
-            print(f"FAILED {failure}")
-        print(f"{self._count} cases, {len(self._failures)} failed, in {seconds:.1f} s")
-        return 1 if self._failures else 0
+        print(f"{self._count} cases, {self._failed} failed, in {seconds:.1f} s")
+        return 1 if self._failed else 0
 
 
 def main():
