@@ -119,10 +119,12 @@ Worker::Worker(const WorkerOptions& options, process::WorkerSeat& seat, session:
 }
 
 int Worker::run() {
-  while (!stop_now_ && (accepting_ || sessions_.count() > 0)) {
-    if (stopping_) finish_stopping();
+  while (!stop_now_) {
+    // Flushing ends sessions too, and the sleep may be long: what that means comes before it.
     sessions_.flush(now_);
-    report_ends();  // flushing ends sessions too, and the sleep may be long
+    report_ends();
+    if (stopping_) finish_stopping();
+    if (!accepting_ && sessions_.count() == 0) break;
     const Instant sleeps = monotonic_now();
     if (auto waited = ring_.submit_and_wait(sleep_limit(sleeps)); !waited) {
       spdlog::critical("{}", to_string(waited.error()));

@@ -60,7 +60,7 @@ void Sessions::inflate(Session& session, Opcode opcode, std::span<const std::byt
     deliver(session, opcode, message.bytes());
   } else {
     if (!own) inflater.reset();
-    fail(session, error, now_);
+    fail_on(session, error, now_);
   }
   blocks_.give_back(message);
 }

@@ -101,7 +101,7 @@ void Sessions::take_frames(Session& session, std::span<std::byte> in, Instant no
         // 5.5.1: answered with the same code; not again if the first close was ours.
         if (session.state == State::open) send_close(session, event.code, {});
         return linger(session, event.code, now);
-      case Event::Kind::error: return fail(session, event.error, now);
+      case Event::Kind::error: return fail_on(session, event.error, now);
     }
   }
 }
@@ -132,7 +132,7 @@ void Sessions::deliver(Session& session, Opcode opcode, std::span<std::byte> byt
 }
 
 /// Lets one more message in, or closes. The bucket is kept as in steering's clients.h.
-bool Sessions::within_rate(Session& session) noexcept {
+bool Sessions::within_rate(Session& session) {
   const Rate rate = rules_.message_rate;
   if (rate.per_second == 0) return true;
   const Duration interval = Duration{std::chrono::seconds{1}} / rate.per_second;
@@ -142,8 +142,7 @@ bool Sessions::within_rate(Session& session) noexcept {
     return true;
   }
   ++traffic_.too_chatty;
-  spdlog::debug("{}: closed: over the message rate", PeerName{session});
-  begin_close(session, CloseCode::policy_violation, "message rate exceeded", now_);
+  fail(session, CloseCode::policy_violation, "message rate exceeded", now_);
   return false;
 }
 

@@ -117,14 +117,16 @@ void Sessions::begin_close(Session& session, CloseCode code, std::string_view re
   tell_closed(session, code);
 }
 
-/// Ends a session for what its peer sent.
-void Sessions::fail(Session& session, wire::FrameError error, Instant now) {
-  ++(error == wire::FrameError::message_too_big ? traffic_.too_big : traffic_.protocol_errors);
-  const CloseCode code = wire::close_code_for(error);
-  spdlog::debug("{}: closed with {}: {}", PeerName{session}, static_cast<unsigned>(code),
-                wire::to_string(error));
-  if (session.state == State::open) send_close(session, code, wire::to_string(error));
+/// Fails the connection (RFC 6455, 7.1.7): our close, and no waiting for the peer's.
+void Sessions::fail(Session& session, CloseCode code, std::string_view reason, Instant now) {
+  spdlog::debug("{}: closed with {}: {}", PeerName{session}, static_cast<unsigned>(code), reason);
+  if (session.state == State::open) send_close(session, code, reason);
   linger(session, code, now);
+}
+
+void Sessions::fail_on(Session& session, wire::FrameError error, Instant now) {
+  ++(error == wire::FrameError::message_too_big ? traffic_.too_big : traffic_.protocol_errors);
+  fail(session, wire::close_code_for(error), wire::to_string(error), now);
 }
 
 void Sessions::linger(Session& session, CloseCode code, Instant now) {

@@ -94,10 +94,10 @@ class LoopTest(WeirTest):
 
     def test_fifty_sessions_share_the_enters_of_a_turn(self):
         """The worker stands still while all get something to do, so that it finds it in one turn:
-        one enter brings it all, and one sends all the answers."""
+        one enter brings it all, and one sends all the answers. The first time may take memory."""
         _, pid, peers = self.start(sessions=50)
         self.addCleanup(os.kill, pid, signal.SIGCONT)
-        for _ in range(5):
+        for turn in range(6):
             os.kill(pid, signal.SIGSTOP)
             proc.await_stopped(pid)
             for peer in peers:
@@ -106,7 +106,9 @@ class LoopTest(WeirTest):
             os.kill(pid, signal.SIGCONT)
             for peer in peers:
                 self.receive(peer)
-            self.assert_enters(watch.end(), 1, began)
+            calls = watch.end()
+            if turn > 0:
+                self.assert_enters(calls, 1, began)
 
     def test_an_idle_worker_only_gives_signs_of_life(self):
         """Nothing but the enters that prove it awake, three times per threshold."""

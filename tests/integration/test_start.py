@@ -24,7 +24,7 @@ USAGE = (
      "weir: --listen: 127.0.0.1:1 is given twice: expected different addresses"),
     (["--listen", "localhost:80"],
      "weir: --listen: 'localhost:80' is not accepted: expected ADDRESS:PORT with a numeric address, "
-     "such as 127.0.0.1:9000, [::1]:9000 or *:9000"),
+     "such as 127.0.0.1:9000, [::1]:9000 or *:9000, or with tls: or proxy: before it"),
 )
 
 DESCRIPTORS = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -154,6 +154,7 @@ class StartTest(WeirTest):
             "hang threshold    off\n"
             f"connections       at most 1000, {DESCRIPTORS} descriptors a process\n"
             "message size      at most 16MiB\n"
+            "compression       shared\n"
             "timeouts          handshake 10s, idle off, ping after 30s\n"
             "application       echo\n"
             f"control socket    {control}\n",

@@ -24,7 +24,8 @@
 //   giving sessions away to a successor       1012  (close_all)
 //   a backlog over the limit                  1013
 //   transport errors, TLS failures            -     (1006 to the handler)
-// After our close the peer has close_timeout to answer; after its own, or an answer to a request
+// After a close of ours that the peer may answer (1001, 1011 to 1013, the application's) it has
+// close_timeout for that; after its own, one that fails the connection, or an answer to a request
 // that is no upgrade, the same to end its direction.
 #pragma once
 
@@ -176,7 +177,7 @@ class Sessions {
   void deliver(Session& session, wire::Opcode opcode, std::span<std::byte> bytes);
   template <class Call>
   void call_handler(Session& session, Call call);
-  [[nodiscard]] bool within_rate(Session& session) noexcept;
+  [[nodiscard]] bool within_rate(Session& session);
   void receive_ended(Session& session, int result, Instant now);
   void keep_receiving(Session& session);
 
@@ -200,7 +201,8 @@ class Sessions {
   // Life (sessions.cpp).
   void enter(Session& session, State state, Instant now);
   void begin_close(Session& session, wire::CloseCode code, std::string_view reason, Instant now);
-  void fail(Session& session, wire::FrameError error, Instant now);
+  void fail(Session& session, wire::CloseCode code, std::string_view reason, Instant now);
+  void fail_on(Session& session, wire::FrameError error, Instant now);
   void linger(Session& session, wire::CloseCode code, Instant now);
   void release(Session& session, wire::CloseCode code);
   void tell_closed(Session& session, wire::CloseCode code);
