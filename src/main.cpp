@@ -40,8 +40,10 @@ std::unique_ptr<session::Handler> make_handler(cli::App app) {
 
 /// Reads again what can change while weir runs: the certificates.
 Result<void> reload(launch::TlsKeeper* tls) {
-  if (tls == nullptr)
+  if (tls == nullptr) {
+    spdlog::warn("there is nothing to reload: no listen address has TLS");
     return Error{"there is nothing to reload", "only certificates (--tls-cert) are read again"};
+  }
   const auto done = tls->reload();
   if (done)
     spdlog::info("certificates reloaded");
@@ -114,9 +116,7 @@ int serve(const cli::Options& options) {
   const auto control = open_control(io, options, commands(*plan, **master, tls.get()));
   if (!control) return fail(control.error());
   (*master)->on_ready([&] { announce(*plan, **master); });
-  (*master)->on_reload([&] {
-    if (tls) (void)reload(tls.get());
-  });
+  (*master)->on_reload([&] { (void)reload(tls.get()); });  // it has logged what came of it
   return (*master)->run();
 }
 

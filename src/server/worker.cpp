@@ -162,6 +162,9 @@ void Worker::on_accept(const io::Completion& completion) {
   if (completion.result >= 0) {
     UniqueFd fd{completion.result};
     if (!slot_.accepted()) {
+      if (spdlog::should_log(spdlog::level::debug))
+        if (const auto peer = SocketAddress::peer_of(fd.get()))
+          spdlog::debug("{}: reset: over the limit on connections", peer->to_string());
       reset(std::move(fd));
     } else if (!accepting_) {  // accepted before the cancel took hold
       slot_.ended();
