@@ -103,9 +103,12 @@ Refusal check_weights(Options& options, unsigned workers) {
   return std::nullopt;
 }
 
-Refusal check_timeouts(const Options& options) {
-  const nanoseconds ping = options.ping_interval;
+Refusal check_timeouts(Options& options) {
+  constexpr nanoseconds kPing = std::chrono::seconds{30};
   const nanoseconds idle = options.idle_timeout;
+  if (!options.ping_interval)
+    options.ping_interval = idle > nanoseconds{0} && idle <= kPing ? idle / 2 : kPing;
+  const nanoseconds ping = *options.ping_interval;
   if (ping == nanoseconds{0} || idle == nanoseconds{0} || ping < idle) return std::nullopt;
   return Refused{
       fmt::format("weir: --ping-interval: {} is not accepted with --idle-timeout {}: "

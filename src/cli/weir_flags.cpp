@@ -47,6 +47,7 @@ std::vector<Row<Options>> listening() {
       {{.name = "proxy-from",
         .value = "NETWORK",
         .group = kListening,
+        .otherwise = "none",
         .accepts = "a network such as 10.0.0.0/8 or 2001:db8::/32, with no bit set behind its "
                    "length, or one address",
         .help = "believe PROXY protocol headers from here",
@@ -147,6 +148,7 @@ std::vector<Row<Options>> tls() {
       {{.name = "tls-cert",
         .value = "FILE",
         .group = kTls,
+        .otherwise = "none",
         .accepts = "a path to a file",
         .help = "a certificate with its chain, as PEM",
         .manual = "Given several times, the name that the client asks for (SNI) decides; the first "
@@ -157,6 +159,7 @@ std::vector<Row<Options>> tls() {
       {{.name = "tls-key",
         .value = "FILE",
         .group = kTls,
+        .otherwise = "none",
         .accepts = "a path to a file",
         .help = "the certificate's private key, as PEM, not encrypted",
         .manual = "As many as there are certificates, in the same order. Only the master reads "
@@ -329,7 +332,7 @@ std::vector<Row<Options>> limits() {
       {{.name = "ping-interval",
         .value = "TIME",
         .group = kLimits,
-        .standard = "30s",
+        .otherwise = "30s, or half of a shorter idle timeout",
         .accepts = "0, or a time from 1ms to 24h",
         .help = "ping a session from which nothing came for this long; 0 never does",
         .manual = "Shorter than the idle timeout, or the pings would come too late."},

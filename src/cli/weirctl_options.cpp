@@ -110,11 +110,12 @@ Outcome<CtlOptions> parse_ctl(int argc, const char* const* argv,
 }
 
 Manual weirctl_manual() {
-  Manual manual{.program = "weirctl",
-                .purpose = "ask a running weir what it does, or have it read its certificates again",
-                .synopsis = {},
-                .flags = flags_of(rows()),
-                .units = ""};
+  Manual manual{
+      .program = "weirctl",
+      .purpose = "ask a running weir what it does, or have it read its certificates again",
+      .synopsis = {},
+      .flags = flags_of(rows()),
+      .units = ""};
   manual.synopsis.push_back("[--control PATH] status [--json] [--watch SECONDS]");
   manual.synopsis.push_back("[--control PATH] reload");
   return manual;

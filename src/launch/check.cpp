@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <string>
+#include <vector>
+
 #include "weir/steering/steering.h"
 
 namespace weir::launch {
@@ -17,10 +20,14 @@ std::string limit(Duration duration) {
   return duration.count() == 0 ? "off" : format_duration(duration);
 }
 
-/// "at most 5 connections"
-std::string count(std::uint32_t number, std::string_view what) {
-  return number == 0 ? fmt::format("any number of {}", what)
-                     : fmt::format("at most {} {}", number, what);
+/// "at most 5 connections, 10 new ones a second"; empty without a limit.
+std::string client_limits(const cli::Options& options) {
+  std::vector<std::string> limits;
+  if (options.max_connections_per_ip != 0)
+    limits.push_back(fmt::format("{} connections", options.max_connections_per_ip));
+  if (options.connect_rate.per_second != 0)
+    limits.push_back(fmt::format("{} new ones a second", options.connect_rate.per_second));
+  return limits.empty() ? "" : fmt::format("at most {}", fmt::join(limits, ", "));
 }
 
 }  // namespace
@@ -50,16 +57,15 @@ Result<std::string> check(const cli::Options& options) {
   line("hang threshold", limit(options.hang_threshold));
   line("connections", fmt::format("at most {}, {} descriptors a process", plan->max_connections,
                                   plan->descriptors));
-  if (options.max_connections_per_ip != 0 || options.connect_rate.per_second != 0)
-    line("each client", fmt::format("{}, {}", count(options.max_connections_per_ip, "connections"),
-                                    count(options.connect_rate.per_second, "new a second")));
+  if (const std::string limits = client_limits(options); !limits.empty())
+    line("each client", limits);
   line("message size", fmt::format("at most {}", format_size(options.max_message_size)));
   line("compression", std::string{cli::to_string(options.compression)});
   for (const tls::CredentialFiles& files : plan->tls_files) line("certificate", files.certificate);
   for (const std::string& warning : warnings) line("", warning);
   line("timeouts",
        fmt::format("handshake {}, idle {}, ping after {}", limit(options.handshake_timeout),
-                   limit(options.idle_timeout), limit(options.ping_interval)));
+                   limit(options.idle_timeout), limit(*options.ping_interval)));
   line("application", std::string{cli::to_string(options.app)});
   line("control socket", options.control.empty() ? "none" : options.control);
   return report;

@@ -37,7 +37,7 @@ session::SessionRules session_rules(const cli::Options& options) {
                             : session::SlowConsumer::close;
   rules.handshake_timeout = options.handshake_timeout;
   rules.idle_timeout = options.idle_timeout;
-  rules.ping_interval = options.ping_interval;
+  rules.ping_interval = options.ping_interval.value_or(rules.ping_interval);
   return rules;
 }
 

@@ -26,7 +26,7 @@ class TlsKeeper {
   /// them, everything stays as it was.
   [[nodiscard]] Result<void> reload();
 
-  [[nodiscard]] const tls::Vault& vault() const noexcept { return vault_; }
+  [[nodiscard]] tls::Vault& vault() noexcept { return vault_; }
 
  private:
   TlsKeeper(boost::asio::io_context& io, std::vector<tls::CredentialFiles> files, Duration rotation,

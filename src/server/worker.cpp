@@ -88,6 +88,7 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerOptions& options,
   if (!signals) return signals.error();
   std::optional<tls::Context> tls;
   if (options.vault != nullptr) {
+    options.vault->seal();
     auto made = tls::Context::create(*options.vault, options.tls);
     if (!made) return made.error();
     tls.emplace(std::move(*made));

@@ -105,7 +105,8 @@ struct Options {
   SlowConsumer slow_consumer = SlowConsumer::close;
   std::chrono::nanoseconds handshake_timeout = std::chrono::seconds{10};  // never 0
   std::chrono::nanoseconds idle_timeout = std::chrono::seconds{120};      // 0: off
-  std::chrono::nanoseconds ping_interval = std::chrono::seconds{30};      // 0: off
+  /// 0: off. Once parsed always set: not given, it is 30 s, or half of a shorter idle timeout.
+  std::optional<std::chrono::nanoseconds> ping_interval;
 
   // Privileges: names or numbers, not looked up yet. Empty: stay who we are.
   std::string user;

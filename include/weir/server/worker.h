@@ -36,8 +36,8 @@ namespace weir::server {
 
 struct WorkerOptions {
   session::SessionRules sessions;
-  std::vector<session::Door> doors;   // by listen address
-  const tls::Vault* vault = nullptr;  // borrowed, of the master's; null where no door has TLS
+  std::vector<session::Door> doors;  // by listen address
+  tls::Vault* vault = nullptr;       // borrowed, the master's; null where no door has TLS
   tls::ContextOptions tls;
   Duration hang_threshold = std::chrono::milliseconds{50};  // 0: no signs of life needed
 };

@@ -36,8 +36,8 @@ TEST(CrossChecks, ContradictionsAreNamed) {
       {{"--ping-interval=120s"},
        "weir: --ping-interval: 2m is not accepted with --idle-timeout 2m: expected less than "
        "that, or 0"},
-      {{"--idle-timeout=5s"},
-       "weir: --ping-interval: 30s is not accepted with --idle-timeout 5s: expected less than "
+      {{"--idle-timeout=5s", "--ping-interval=5s"},
+       "weir: --ping-interval: 5s is not accepted with --idle-timeout 5s: expected less than "
        "that, or 0"},
   };
   for (const auto& [words, line] : cases) EXPECT_EQ(refused(words), line);
@@ -47,6 +47,14 @@ TEST(CrossChecks, ScatteredCpusAreListedAsRanges) {
   const Host host{.cpus = {0, 1, 4, 8, 9, 10}, .default_control = ""};
   EXPECT_EQ(refused({"--pin=2", "--workers=1"}, host),
             "weir: --pin: weir may not run on CPU 2: expected some of 0-1,4,8-10");
+}
+
+TEST(CrossChecks, PingsThatWereNotAskedForKeepToAShortIdleTimeout) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(accepted({"--idle-timeout=31s"}).ping_interval, 30s);
+  EXPECT_EQ(accepted({"--idle-timeout=30s"}).ping_interval, 15s);
+  EXPECT_EQ(accepted({"--idle-timeout=1ms"}).ping_interval, 500us);
+  EXPECT_EQ(accepted({"--idle-timeout=0"}).ping_interval, 30s);
 }
 
 TEST(CrossChecks, WhatIsOffContradictsNothing) {
