@@ -95,7 +95,7 @@ std::string final_block_that_ends_in_the_byte_of_its_text() {
     for (unsigned i = 0; i < count; ++i, ++at) {
       if (at % 8 == 0) out += '\0';
       const unsigned before = static_cast<unsigned char>(out.back());
-      out.back() = static_cast<char>(before | (value >> i & 1) << (at % 8));
+      out.back() = static_cast<char>(before | (std::uint64_t{value} >> i & 1) << (at % 8));
     }
   };
   put(1, 1), put(2, 2);              // final, codes of its own
@@ -152,6 +152,14 @@ std::vector<Case> taken() {
   cases.push_back({"runs of a byte", Sender{6, Z_RLE}.message("a" + std::string(400, 'b')),
                    "a" + std::string(400, 'b')});
   cases.push_back({"fixed codes", Sender{6, Z_FIXED}.message(text), text});
+  // A final block whose payload may all be taken before its last match is written: the prefix of
+  // 9-bit codes moves the match, and the end of the block, from bit to bit of the last bytes.
+  for (std::size_t shift = 0; shift < 8; ++shift) {
+    const std::string run = std::string(shift, '\xff') + "a" + std::string(300, 'b');
+    cases.push_back({"shifted by " + std::to_string(shift) +
+                         ", a final block that ends with a match, and nothing behind it",
+                     Sender{6, Z_FIXED}.write(run, Z_FINISH), run});
+  }
   Sender pieces;
   std::string flushed;
   for (const std::string_view part : {"one", "two", "three"}) {
