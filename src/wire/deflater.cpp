@@ -26,7 +26,6 @@ constexpr std::array<std::byte, 4> kTail{std::byte{0x00}, std::byte{0x00}, std::
 constexpr std::byte kEmptyBlock{0x00};
 
 constexpr std::size_t kStoredBytesMax = 0xffff;        // RFC 1951, 3.2.4
-constexpr std::size_t kStoredHeaderBytes = 1 + 2 + 2;  // flags, length, its complement
 constexpr std::size_t kBoundFixed = 64;
 
 constexpr std::size_t bound_for(std::size_t bytes) noexcept {

@@ -12,6 +12,10 @@ if(WEIR_SANITIZE)
   target_compile_options(weir_settings INTERFACE -fsanitize=${WEIR_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(weir_settings INTERFACE -fsanitize=${WEIR_SANITIZE})
 endif()
+if(WEIR_FUZZ)
+  # What libFuzzer is guided by; its main() is linked to the targets alone.
+  target_compile_options(weir_settings INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # Boost, as headers only: Asio and JSON are compiled once, in src/base/boost.cpp.
 add_library(weir_boost INTERFACE)
