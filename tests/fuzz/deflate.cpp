@@ -15,7 +15,7 @@ using Kind = Inflater::Step::Kind;
 
 constexpr std::size_t kGuardBytes = 64;
 constexpr char kGuard = '\x5a';
-constexpr std::size_t kMessageBytesMax = 64 << 10;
+constexpr std::size_t kMessageBytesMax = 16 << 10;
 
 std::string deflate(Deflater& deflater, std::string_view message) {
   const std::size_t bound = deflater.bound(message.size());

@@ -113,6 +113,15 @@ std::vector<std::optional<Message>> inflate_all(const Settings& settings,
   return messages;
 }
 
+/// Whether both say the same of each message that neither left for its size.
+bool agree(const std::vector<std::optional<Message>>& a,
+           const std::vector<std::optional<Message>>& b) {
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    if (a[i] && b[i] && a[i] != b[i]) return false;
+  }
+  return a.size() == b.size() || !a.back() || !b.back();
+}
+
 }  // namespace
 }  // namespace weir::fuzz
 
@@ -135,7 +144,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto cut = inflate_all(settings, payloads, true, false);
   // With a smaller window, what refers past it may be found corrupt or not.
   if (settings.window_bits == wire::kWindowBitsMax) {
-    check(cut == whole, "neither the cuts nor the rooms make a difference");
+    check(agree(cut, whole), "neither the cuts nor the rooms make a difference");
   }
   if (!settings.takeover) {
     check(inflate_all(settings, payloads, true, true) == cut,

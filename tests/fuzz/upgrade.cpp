@@ -24,10 +24,10 @@ UpgradeRules rules_of(Input& input) {
   rules.draining = (has & 16) != 0;
   rules.compression.mode = static_cast<wire::Compression>(compression % 3);
   rules.compression.window_bits = static_cast<std::uint8_t>(9 + (compression >> 2) % 7);
-  // Mostly room for any request that is worth a try, and now and then hardly any.
-  if ((lines & 0x80) != 0) rules.header_bytes_max = 1 + std::size_t{lines & 0x7fU} * 4;
+  // Mostly room for any request that is worth a try, and now and then as little as there can be.
+  if ((lines & 0x80) != 0) rules.header_bytes_max = 256 + (lines & 0x7fU);
   if (const std::uint8_t line = input.byte(); (line & 0x80) != 0) {
-    rules.request_line_bytes_max = line & 0x7f;
+    rules.request_line_bytes_max = 64 + (line & 0x7fU);
   }
   return rules;
 }
