@@ -71,7 +71,8 @@ class Writer {
         return;
       case FrameError::length_not_minimal: {
         const bool in64 = random_.one_in(2);
-        raw(next_first(), make_ascii(random_.below(in64 ? 1'000 : 126)),
+        const std::size_t most = in64 ? 65'535 : 125;  // that a shorter spelling can say
+        raw(next_first(), make_ascii(random_.one_in(3) ? most : random_.below(126)),
             in64 ? Length::in64 : Length::in16, true);
         return;
       }
@@ -93,11 +94,14 @@ class Writer {
         open();
         frame((random_.one_in(2) ? kFin : 0) | (random_.one_in(2) ? kText : kBinary), "new");
         return;
-      case FrameError::message_too_big:
+      case FrameError::message_too_big: {
         finish();
-        frame(kBinary, make_bytes(random_, random_.below(kMessageBytesMax)));
-        frame(kFin | kContinuation, make_bytes(random_, kMessageBytesMax + 1));
+        const std::size_t before = random_.below(kMessageBytesMax);
+        const std::size_t over = random_.one_in(2) ? 1 : 1 + random_.below(1'000);
+        frame(kBinary, make_bytes(random_, before));
+        frame(kFin | kContinuation, make_bytes(random_, kMessageBytesMax - before + over));
         return;
+      }
       case FrameError::invalid_utf8: break_text(); return;
       case FrameError::close_payload_of_one_byte: frame(kFin | kClose, "\x03"); return;
       case FrameError::close_code_invalid:
@@ -138,7 +142,8 @@ class Writer {
 
   void begin() {
     opcode_ = random_.one_in(2) ? kText : kBinary;
-    const std::size_t sizes[] = {0, 1, 5, 125, 126, 127, 1'000, 1'000, 4'095, 65'535, 65'536};
+    const std::size_t sizes[] = {0,     1,     5,     125,    126,    127,
+                                 1'000, 1'000, 4'095, 65'535, 65'536, kMessageBytesMax};
     std::size_t bytes = random_.below(200);
     if (random_.one_in(8)) bytes = one_of(random_, sizes);
     left_ = opcode_ == kText ? make_text(random_, bytes) : make_bytes(random_, bytes);
