@@ -113,8 +113,8 @@ class Server {
 
 /// What compresses well, badly, not at all, or only within a window.
 std::string make_message(Random& random) {
-  constexpr std::size_t kMost[] = {1, 20, 300, 5'000, 70'000};
-  const std::size_t bytes = random.below(kMost[random.below(std::size(kMost))]);
+  constexpr std::size_t most_bytes[] = {1, 20, 300, 5'000, 70'000};
+  const std::size_t bytes = random.below(most_bytes[random.below(std::size(most_bytes))]);
   switch (random.below(4)) {
     case 0: return make_bytes(random, bytes);
     case 1: return std::string(bytes, static_cast<char>(random.below(256)));

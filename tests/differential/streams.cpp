@@ -212,8 +212,8 @@ std::string make_stream(Random& random, FrameError defect) {
 
 std::vector<std::size_t> make_pieces(Random& random, std::size_t bytes) {
   std::vector<std::size_t> pieces;
-  constexpr std::size_t kMost[] = {1, 2, 7, 60, 1'500, 1 << 20};
-  const std::size_t most = one_of(random, kMost);
+  constexpr std::size_t limits[] = {1, 2, 7, 60, 1'500, 1 << 20};
+  const std::size_t most = one_of(random, limits);
   while (bytes > 0) {
     pieces.push_back(std::min(bytes, 1 + random.below(most)));
     bytes -= pieces.back();
@@ -222,7 +222,7 @@ std::vector<std::size_t> make_pieces(Random& random, std::size_t bytes) {
 }
 
 std::string make_text(Random& random, std::size_t bytes) {
-  constexpr std::string_view kCharacters[] = {
+  constexpr std::string_view characters[] = {
       "a"sv,
       "\x7f"sv,
       "\0"sv,
@@ -238,7 +238,7 @@ std::string make_text(Random& random, std::size_t bytes) {
   };
   std::string text;
   while (text.size() + 4 <= bytes)
-    text += random.one_in(3) ? one_of(random, kCharacters) : "weir"sv.substr(random.below(4));
+    text += random.one_in(3) ? one_of(random, characters) : "weir"sv.substr(random.below(4));
   return text.append(bytes - text.size(), '.');
 }
 

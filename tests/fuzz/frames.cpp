@@ -21,10 +21,10 @@ struct Settings {
 };
 
 Settings settings_of(std::uint8_t byte) {
-  constexpr std::uint64_t kLimits[] = {UINT64_MAX, 0, 1, 5, 125, 126, 4'096, 65'536};
+  constexpr std::uint64_t limits[] = {UINT64_MAX, 0, 1, 5, 125, 126, 4'096, 65'536};
   return {.role = (byte & 1) != 0 ? wire::Role::client : wire::Role::server,
           .deflate = (byte & 2) != 0,
-          .message_bytes_max = kLimits[byte >> 2 & 7]};
+          .message_bytes_max = limits[byte >> 2 & 7]};
 }
 
 /// What a decoder says, in a form in which the cuts do not show: one item for each message and

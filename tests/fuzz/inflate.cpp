@@ -24,8 +24,8 @@ class Rooms {
   explicit Rooms(std::size_t seed) : seed_{seed} {}
 
   std::span<std::byte> next() {
-    constexpr std::size_t kSizes[] = {1, 2, 3, 7, 64, 257, 258, 259, 1'024, 4'096, 0, 16'384};
-    size_ = kSizes[(seed_ + turn_++ * (1 + seed_ / 16 % 5)) % std::size(kSizes)];
+    constexpr std::size_t sizes[] = {1, 2, 3, 7, 64, 257, 258, 259, 1'024, 4'096, 0, 16'384};
+    size_ = sizes[(seed_ + turn_++ * (1 + seed_ / 16 % 5)) % std::size(sizes)];
     memory_.assign(size_ + kGuardBytes, kGuard);
     return std::span{memory_}.first(size_);
   }

@@ -143,8 +143,8 @@ class Client {
     SSL_set_connect_state(ssl);
     if (settings.tls12) SSL_set_max_proto_version(ssl, TLS1_2_VERSION);
     if (settings.named) SSL_set_tlsext_host_name(ssl, "localhost");
-    constexpr unsigned char kHttp[] = "\x08http/1.1";
-    if (settings.asks_for_http) SSL_set_alpn_protos(ssl, kHttp, sizeof kHttp - 1);
+    constexpr unsigned char http[] = "\x08http/1.1";
+    if (settings.asks_for_http) SSL_set_alpn_protos(ssl, http, sizeof http - 1);
   }
 
   std::string take() {
