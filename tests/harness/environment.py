@@ -22,6 +22,10 @@ PATIENCE = 30.0
 _SCALE = float(os.environ.get("WEIR_TEST_SCALE", "1"))
 
 
+# A sanitizer's allocator keeps what is freed, for a while: then sizes say nothing.
+SANITIZED = os.environ.get("WEIR_TEST_SANITIZED", "") not in ("", "0")
+
+
 def scaled(count):
     return max(1, int(count * _SCALE))
 

@@ -6,7 +6,8 @@ import time
 
 from harness.environment import PATIENCE
 
-CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_IPC_LOCK, CAP_BPF = 5, 6, 7, 14, 39
+CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_NET_ADMIN, CAP_IPC_LOCK = 5, 6, 7, 12, 14
+CAP_SYS_ADMIN, CAP_BPF = 21, 39
 
 
 def status(pid):
@@ -32,6 +33,23 @@ def _stat(pid):
             return file.read().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
+
+
+def may_leave_the_network():
+    """Whether a network namespace can be had, and be set up."""
+    return {CAP_NET_ADMIN, CAP_SYS_ADMIN} <= capabilities()
+
+
+def cpu_seconds(pid):
+    """The CPU time that `pid` has used."""
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def own_memory(pid):
+    """Bytes of memory that `pid` has for itself: its heap and stacks, not what it maps of files or
+    shares with its siblings."""
+    return int(status(pid)["RssAnon"].removesuffix(" kB")) * 1024
 
 
 def session_members(session):

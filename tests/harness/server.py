@@ -97,7 +97,7 @@ class Server:
         return "\n".join(line["message"] for line in self._lines[-20:] if line)
 
     def _await_address(self, index):
-        text = self.await_log(r"^listening on (\S+)$", index)[1]
+        text = self.await_log(r"^listening on (?:tls:|proxy:)*(\S+)$", index)[1]
         host, _, port = text.rpartition(":")
         return host.strip("[]"), int(port)
 
