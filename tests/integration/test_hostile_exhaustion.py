@@ -1,0 +1,106 @@
+"""What a worker does when it runs out of what it has a fixed number of: descriptors, receive
+buffers. It goes on with what it has, waits for the rest without spinning, and recovers."""
+
+import os
+import resource
+import signal
+import time
+
+from harness import proc, raw
+from harness.beside import Beside
+from harness.environment import scaled
+from harness.suite import WeirTest, main
+
+DESCRIPTORS = 30  # that are left to the worker
+BUFFERS = 256  # that a worker receives into
+WATCHED = 1.0  # seconds in which its CPU time is looked at
+
+
+def leave_descriptors(pid, count):
+    """Lowers the limit of `pid` until just so many numbers below it are free. What it was."""
+    taken, limit = proc.descriptors(pid), 0
+    while count > 0 or limit in taken:
+        count -= limit not in taken
+        limit += 1
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, hard))
+    return soft, hard
+
+
+class ExhaustionTest(WeirTest):
+    def besieged(self):
+        server = self.start_weir("--hang-threshold", "0", workers=1)
+        beside = Beside(self, server)
+        return server, beside, server.workers()[0]["pid"]
+
+    def assert_unharmed(self, server, beside):
+        server.await_status(lambda seen: seen["connections"] == 1, "one session is left")
+        beside.assert_as_quick_as_before()
+        self.assertLess(len(server.log()), 20, "the log is flooded")
+
+    def test_without_descriptors_it_serves_on_and_accepts_again_later(self):
+        """EMFILE at accept: those that are open are served, those that wait cost next to no CPU
+        time and one line of log, and are accepted once others end."""
+        server, beside, pid = self.besieged()
+        leave_descriptors(pid, DESCRIPTORS)
+        peers = [raw.connect(server.address) for _ in range(DESCRIPTORS + 50)]
+        for peer in peers:
+            self.addCleanup(peer.close)
+            peer.sendall(raw.request())
+        server.await_log("cannot accept, .* sessions open: Too many open files")
+        for peer in peers[:DESCRIPTORS]:
+            self.assertTrue(raw.receive_head(peer).startswith(b"HTTP/1.1 101 "))
+            peer.sendall(raw.frame(raw.TEXT, b"full"))
+            self.assertEqual(raw.receive(peer, 6), b"\x81\x04full")
+        beside.served()
+        before = proc.cpu_seconds(pid)
+        time.sleep(WATCHED)  # nothing happens in this time: that is what has to cost nothing
+        spent = proc.cpu_seconds(pid) - before
+        self.assertLess(spent, WATCHED / 2, "it spins; the session beside takes some")
+        for peer in peers[:DESCRIPTORS]:
+            peer.close()
+        for peer in peers[DESCRIPTORS : 2 * DESCRIPTORS]:
+            self.assertTrue(raw.receive_head(peer).startswith(b"HTTP/1.1 101 "))
+            peer.close()
+        for peer in peers[2 * DESCRIPTORS :]:
+            self.assertTrue(raw.receive_head(peer).startswith(b"HTTP/1.1 101 "))
+            peer.close()
+        self.assert_unharmed(server, beside)
+        self.assertEqual(len([line for line in server.messages() if "cannot accept" in line]), 1)
+
+    def test_a_raised_limit_is_noticed_though_no_session_ends(self):
+        """The queue is tried again now and then: whoever waits is accepted by itself."""
+        server, _, pid = self.besieged()
+        before = leave_descriptors(pid, 0)
+        with raw.connect(server.address) as peer:
+            peer.sendall(raw.request())
+            server.await_log("cannot accept, .* sessions open: Too many open files")
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+            self.assertTrue(raw.receive_head(peer).startswith(b"HTTP/1.1 101 "))
+
+    def test_more_sessions_send_at_once_than_there_are_buffers(self):
+        """All of four times as many have something waiting when the worker looks, several buffers
+        each: every message comes back, whole and to its sender."""
+        server, beside, pid = self.besieged()
+        peers = [raw.open_session(server.address) for _ in range(scaled(4 * BUFFERS))]
+        size = 40_000
+        for round_ in range(3):
+            os.kill(pid, signal.SIGSTOP)
+            proc.await_stopped(pid)
+            for i, peer in enumerate(peers):
+                peer.sendall(raw.frame(raw.BINARY, bytes([i % 251, round_]) * (size // 2)))
+            os.kill(pid, signal.SIGCONT)
+            for i, peer in enumerate(peers):
+                answer = raw.receive(peer, 4 + size)
+                self.assertTrue(
+                    answer == b"\x82\x7e\x9c\x40" + bytes([i % 251, round_]) * (size // 2),
+                    f"session {i} got something else back",
+                )
+        beside.served()
+        for peer in peers:
+            peer.close()
+        self.assert_unharmed(server, beside)
+
+
+if __name__ == "__main__":
+    main()
