@@ -16,22 +16,30 @@ BUFFERS = 256  # that a worker receives into
 WATCHED = 1.0  # seconds in which its CPU time is looked at
 
 
-def leave_descriptors(pid, count):
-    """Lowers the limit of `pid` until just so many numbers below it are free. What it was."""
-    taken, limit = proc.descriptors(pid), 0
-    while count > 0 or limit in taken:
-        count -= limit not in taken
-        limit += 1
-    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, hard))
-    return soft, hard
+def free_descriptors(pid):
+    soft, _ = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    return len(set(range(soft)) - set(proc.descriptors(pid)))
 
 
 class ExhaustionTest(WeirTest):
     def besieged(self):
         server = self.start_weir("--hang-threshold", "0", workers=1)
-        beside = Beside(self, server)
-        return server, beside, server.workers()[0]["pid"]
+        return server, Beside(self, server), server.workers()[0]["pid"]
+
+    def short_of_descriptors(self, count):
+        """A weir whose worker has so many left, which is fewer than it was told it would have. It
+        has them from its birth: the kernel keeps to the limit that a queued accept began with."""
+        server = self.start_weir("--hang-threshold", "0", workers=1)
+        first = server.workers()[0]["pid"]
+        soft, hard = resource.prlimit(first, resource.RLIMIT_NOFILE)
+        limit = soft - free_descriptors(first) + count
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (limit, hard))
+        server.expect_error("ended with signal 9")
+        os.kill(first, signal.SIGKILL)
+        server.await_log("worker [0-9]+ serves", 1)
+        pid = server.workers()[0]["pid"]
+        self.assertLessEqual(free_descriptors(pid), count + 5)
+        return server, pid, (soft, hard)
 
     def assert_unharmed(self, server, beside):
         server.await_status(lambda seen: seen["connections"] == 1, "one session is left")
@@ -41,14 +49,15 @@ class ExhaustionTest(WeirTest):
     def test_without_descriptors_it_serves_on_and_accepts_again_later(self):
         """EMFILE at accept: those that are open are served, those that wait cost next to no CPU
         time and one line of log, and are accepted once others end."""
-        server, beside, pid = self.besieged()
-        leave_descriptors(pid, DESCRIPTORS)
-        peers = [raw.connect(server.address) for _ in range(DESCRIPTORS + 50)]
+        server, pid, _ = self.short_of_descriptors(DESCRIPTORS)
+        beside = Beside(self, server)
+        free = free_descriptors(pid)
+        peers = [raw.connect(server.address) for _ in range(free + 50)]
         for peer in peers:
             self.addCleanup(peer.close)
             peer.sendall(raw.request())
         server.await_log("cannot accept, .* sessions open: Too many open files")
-        for peer in peers[:DESCRIPTORS]:
+        for peer in peers[:free]:
             self.assertTrue(raw.receive_head(peer).startswith(b"HTTP/1.1 101 "))
             peer.sendall(raw.frame(raw.TEXT, b"full"))
             self.assertEqual(raw.receive(peer, 6), b"\x81\x04full")
@@ -57,12 +66,9 @@ class ExhaustionTest(WeirTest):
         time.sleep(WATCHED)  # nothing happens in this time: that is what has to cost nothing
         spent = proc.cpu_seconds(pid) - before
         self.assertLess(spent, WATCHED / 2, "it spins; the session beside takes some")
-        for peer in peers[:DESCRIPTORS]:
+        for peer in peers[:free]:
             peer.close()
-        for peer in peers[DESCRIPTORS : 2 * DESCRIPTORS]:
-            self.assertTrue(raw.receive_head(peer).startswith(b"HTTP/1.1 101 "))
-            peer.close()
-        for peer in peers[2 * DESCRIPTORS :]:
+        for peer in peers[free:]:
             self.assertTrue(raw.receive_head(peer).startswith(b"HTTP/1.1 101 "))
             peer.close()
         self.assert_unharmed(server, beside)
@@ -70,12 +76,14 @@ class ExhaustionTest(WeirTest):
 
     def test_a_raised_limit_is_noticed_though_no_session_ends(self):
         """The queue is tried again now and then: whoever waits is accepted by itself."""
-        server, _, pid = self.besieged()
-        before = leave_descriptors(pid, 0)
-        with raw.connect(server.address) as peer:
+        server, pid, before = self.short_of_descriptors(DESCRIPTORS)
+        peers = [raw.connect(server.address) for _ in range(free_descriptors(pid) + 1)]
+        for peer in peers:
+            self.addCleanup(peer.close)
             peer.sendall(raw.request())
-            server.await_log("cannot accept, .* sessions open: Too many open files")
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        server.await_log("cannot accept, .* sessions open: Too many open files")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        for peer in peers:
             self.assertTrue(raw.receive_head(peer).startswith(b"HTTP/1.1 101 "))
 
     def test_more_sessions_send_at_once_than_there_are_buffers(self):
