@@ -96,7 +96,7 @@ class ResetTest(BesiegedTest):
             b"",
             raw.frame(raw.BINARY, b"b" * 1_000)[:500],
             raw.frame(raw.CLOSE, b"\x03\xe8"),
-            b"\xff",
+            b"\xc1\x80\0\0\0\0",
         ):
             peer = careless().wrap_socket(raw.connect(address))
             peer.sendall(raw.request())

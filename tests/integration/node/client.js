@@ -4,7 +4,11 @@
 //                                       was wrong, on one line for each case
 'use strict';
 
+const fs = require('fs');
 const WebSocket = require('ws');
+
+// The certificate to trust, when it is to be wss.
+const CA = process.env.WEIR_TEST_CA && fs.readFileSync(process.env.WEIR_TEST_CA);
 
 const PATTERN = 'weir \u00df\u2202\u{1d11e} '; // characters of 1, 2, 3 and 4 bytes
 
@@ -23,7 +27,7 @@ function messageOf(kind, bytes) {
 /** One session, for one case. What happens to it waits in a queue until it is asked for. */
 class Session {
   constructor(host, port) {
-    this.socket = new WebSocket(`ws://${host}:${port}/`);
+    this.socket = new WebSocket(`${CA ? 'wss' : 'ws'}://${host}:${port}/`, { ca: CA });
     this.events = [];
     this.wake = null;
     const on = (name, make) => this.socket.on(name, (...values) => this.happened(name, make(...values)));

@@ -1,0 +1,61 @@
+"""What a server that is stopping, and waits for a session to end, says to those who come."""
+
+import signal
+
+from harness import raw
+from harness.suite import WeirTest, main
+
+GOODBYE = b"\x88\x19\x03\xe9server is shutting down"
+
+
+class DrainTest(WeirTest):
+    def ask(self, server, request):
+        with raw.connect(server.address) as peer:
+            peer.sendall(request)
+            return raw.receive_all(peer)
+
+    def draining(self, *flags):
+        """A server of one worker that is told to stop, and a session that does not answer it."""
+        server = self.start_weir("--health-path", "/health", *flags, workers=1)
+        self.healthy = self.ask(server, raw.request(path="/health", upgrade=False))
+        peer = raw.open_session(server.address)
+        self.addCleanup(peer.close)
+        server.signal(signal.SIGTERM)
+        self.assertEqual(raw.receive(peer, len(GOODBYE)), GOODBYE)
+        return server, peer
+
+    def test_health_is_200_and_503_while_draining(self):
+        """GET and HEAD; an upgrade there is no health check; the drain goes on regardless."""
+        server, peer = self.draining()
+        self.assertTrue(self.healthy.startswith(b"HTTP/1.1 200 OK\r\n"), self.healthy)
+        self.assertTrue(self.healthy.endswith(b"\r\n\r\nok\n"), self.healthy)
+        for method, tail in (("GET", b"\r\n\r\ndraining\n"), ("HEAD", b"\r\n\r\n")):
+            answer = self.ask(server, raw.request(method, "/health", upgrade=False))
+            self.assertTrue(answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n"), answer)
+            self.assertTrue(answer.endswith(tail), answer)
+        self.assertTrue(server.running())
+        peer.sendall(raw.frame(raw.CLOSE, b"\x03\xe9"))
+        peer.close()
+        self.assertEqual(server.wait(), 0)
+
+    def test_an_upgrade_gets_503_while_draining(self):
+        """With a Retry-After, and also one whose request had begun before."""
+        server = self.start_weir(workers=1)
+        with raw.open_session(server.address) as open_, raw.connect(server.address) as early:
+            early.sendall(raw.request()[:40])
+            server.await_status(lambda seen: seen["connections"] == 2, "half a request is there")
+            server.signal(signal.SIGTERM)
+            self.assertEqual(raw.receive(open_, len(GOODBYE)), GOODBYE)
+            early.sendall(raw.request()[40:])
+            last = raw.receive_all(early)
+            early.close()
+            for answer in (last, self.ask(server, raw.request())):
+                self.assertTrue(answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n"), answer)
+                self.assertIn(b"\r\nRetry-After: ", answer)
+            open_.sendall(raw.frame(raw.CLOSE, b"\x03\xe9"))
+            open_.close()
+            self.assertEqual(server.wait(), 0)
+
+
+if __name__ == "__main__":
+    main()
