@@ -77,7 +77,7 @@ class ResetTest(BesiegedTest):
             (plain, raw.request(upgrade=False)),
             (plain, b"nonsense\r\n\r\n"),
         )
-        for _ in range(scaled(10)):
+        for _ in range(scaled(40)):
             for address, sent in stages:
                 for answered in (False, True):
                     peer = raw.connect(address)

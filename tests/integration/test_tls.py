@@ -21,7 +21,10 @@ class TlsTest(WeirTest):
         return self.start_weir("--hang-threshold", "0", *flags, listen=("tls:127.0.0.1:0",), **options)
 
     def connect(self, server, context=None, **options):
-        peer = (context or careless()).wrap_socket(raw.connect(server.address), **options)
+        plain = raw.connect(server.address)
+        # Else the request would wait for the handshake's last segment to be acknowledged.
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer = (context or careless()).wrap_socket(plain, **options)
         self.addCleanup(peer.close)
         return peer
 
