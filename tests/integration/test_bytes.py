@@ -151,11 +151,14 @@ class BytesTest(WeirTest):
             self.assertEqual(header + raw.receive(peer, 14), b"\x88\x0e\x03\xe9idle timeout")
 
     def test_a_slow_handshake_is_ended(self):
-        """Half a request does not keep a connection."""
+        """Half a request does not keep a connection, and is told so; who said nothing is not."""
         server = self.start_weir("--handshake-timeout", "200ms")
         with raw.connect(server.address) as peer:
             peer.sendall(raw.request()[:-2])
-            self.assertTrue(raw.receive_all(peer).startswith(b"HTTP/1.1 408 Request Timeout\r\n"))
+            answer = raw.receive_all(peer)
+            self.assertTrue(answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n"), answer)
+        with raw.connect(server.address) as peer:
+            self.assertEqual(raw.receive_all(peer), b"")
         server.await_status(lambda seen: seen["connections"] == 0, "no connection is left")
 
     def test_a_reset_ends_its_session_and_nothing_else(self):
