@@ -72,7 +72,7 @@ class ExhaustionTest(WeirTest):
         before = proc.cpu_seconds(pid)
         time.sleep(WATCHED)  # nothing happens in this time: that is what has to cost nothing
         spent = proc.cpu_seconds(pid) - before
-        self.assertLess(spent, WATCHED / 2, "it spins; the session beside takes some")
+        self.assertLess(spent, WATCHED / 4, "it spins; the session beside takes some")
         for peer in peers[:free]:
             peer.close()
         for peer in peers[free:]:

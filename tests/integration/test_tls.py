@@ -152,7 +152,9 @@ class TlsTest(WeirTest):
     def test_a_close_is_said_before_close_notify(self):
         """Close frame, then close_notify, then the end: nothing is cut off."""
         server = self.start_secure()
-        peer = self.connect(server, suppress_ragged_eofs=False)
+        context = careless()
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+        peer = self.connect(server, context, suppress_ragged_eofs=False)
         self.echo(peer)
         peer.sendall(raw.frame(raw.CLOSE, b"\x03\xe8bye"))
         self.assertEqual(raw.receive(peer, 4), b"\x88\x02\x03\xe8")
