@@ -71,6 +71,15 @@ def await_stopped(pid):
         time.sleep(0.001)
 
 
+def await_pending(pid, number):
+    """Returns once the signal `number` waits for `pid` to take it."""
+    deadline = time.monotonic() + PATIENCE
+    while not int(status(pid)["ShdPnd"], 16) >> (number - 1) & 1:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"process {pid} has not been sent signal {number}")
+        time.sleep(0.001)
+
+
 def await_exit(pidfd):
     """Returns once the process of `pidfd` has ended."""
     if not select.select([pidfd], [], [], PATIENCE)[0]:

@@ -1,8 +1,9 @@
 """What a server that is stopping, and waits for a session to end, says to those who come."""
 
+import os
 import signal
 
-from harness import raw
+from harness import proc, raw
 from harness.suite import WeirTest, main
 
 GOODBYE = b"\x88\x19\x03\xe9server is shutting down"
@@ -54,6 +55,20 @@ class DrainTest(WeirTest):
                 self.assertIn(b"\r\nRetry-After: ", answer)
             open_.sendall(raw.frame(raw.CLOSE, b"\x03\xe9"))
             open_.close()
+            self.assertEqual(server.wait(), 0)
+
+    def test_a_session_that_ends_just_before_the_signal_leaves_the_worker_free_to_end(self):
+        """Both in one turn of the loop, of a worker that nothing else wakes."""
+        for _ in range(5):  # the kernel may tell of the signal in a turn of its own
+            server = self.start_weir("--hang-threshold", "0", workers=1)
+            pid = server.workers()[0]["pid"]
+            peer = raw.open_session(server.address)
+            os.kill(pid, signal.SIGSTOP)
+            proc.await_stopped(pid)
+            peer.close()
+            server.signal(signal.SIGTERM)
+            proc.await_pending(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGCONT)
             self.assertEqual(server.wait(), 0)
 
 
