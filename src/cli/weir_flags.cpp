@@ -277,7 +277,8 @@ std::vector<Row<Options>> limits() {
         .accepts = "a number from 0 to 1000000, or two with a colon between them such as 10:100",
         .help = "connections a second that one client may make; 0 for no limit",
         .manual = "After as many at once as BURST says, or N without it. Those beyond are reset, "
-                  "as with --max-connections-per-ip, and cost the client nothing."},
+                  "as with --max-connections-per-ip, and cost the client nothing. What comes "
+                  "faster than it is accepted is reset after the accept."},
        set_rate<&Options::connect_rate>},
       {{.name = "max-message-size",
         .value = "SIZE",

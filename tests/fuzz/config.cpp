@@ -62,8 +62,9 @@ void judge_limits(const Options& options) {
         "a window is 9 to 15 bits");
   check(options.handshake_timeout > nanoseconds{0}, "a handshake has its time");
   check(options.tls_ticket_rotation > nanoseconds{0}, "ticket keys are rotated");
+  check(options.ping_interval.has_value(), "there is an interval for pings");
   for (const nanoseconds time :
-       {options.idle_timeout, options.ping_interval, options.hang_threshold}) {
+       {options.idle_timeout, *options.ping_interval, options.hang_threshold}) {
     check(time >= nanoseconds{0}, "time is not negative");
   }
   for (const std::uint32_t weight : options.weights) {

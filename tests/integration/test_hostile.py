@@ -73,23 +73,22 @@ class HostileTest(WeirTest):
         self.assertEqual(server.status()["counters"]["handshake_timeouts"], count)
 
     def test_slow_tls_handshakes_are_ended_in_time_and_their_memory_used_again(self):
-        """1,000 with half a ClientHello, twice: malloc keeps the room of the first time, and the
-        second needs no more."""
+        """1,000 with half a ClientHello, twice: malloc keeps the room that most of them had at once,
+        and no more than that."""
         count = scaled(1_000)
         server, beside = self.besieged(
             "--handshake-timeout", "1s", *Certificates(self).make("a").flags("a"),
             listen=("127.0.0.1:0", "tls:127.0.0.1:0"),
         )  # fmt: skip
         hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+        before = self.memory_before
         for _ in range(2):
             self.slow_handshakes(server.addresses[1], hello, count, b"")
             server.await_status(lambda seen: seen["connections"] == 1, "they are ended")
-            self.memory_before, before = self.memory(server), self.memory_before
+            self.memory_before = self.memory(server)
             if not SANITIZED:
                 self.assertLess((self.memory_before - before) / count, 64 << 10, "bytes for each")
         self.assert_unharmed(server, beside)
-        if not SANITIZED:
-            self.assertLess(self.memory_before - before, KEPT)
         self.assertEqual(server.status()["counters"]["handshake_timeouts"], 2 * count)
 
     def test_a_megabyte_in_writes_of_one_byte_comes_back(self):

@@ -12,8 +12,8 @@ from cases import EXCHANGES, MESSAGE_MAX
 from harness import sessions
 from harness.certificates import Certificates
 from harness.environment import PATIENCE, WEIRCTL
-from harness.peers import run_cases
 from harness.suite import WeirTest, in_loop, main
+from peers import run_cases
 
 MESSAGES = (
     ("an empty text", ""),

@@ -23,7 +23,7 @@ class Supervisor {
   /// How long to wait before the slot's next worker: nothing after the first crash, for every
   /// moment without it is one with a queue that no one accepts from; then 100 ms, doubled for
   /// each further crash of a worker that had not settled, up to 5 s. Never gives up: a cause
-  /// outside (memory, a full disk) may go away.
+  /// outside (memory, a full disk) may go away. Also for a worker that could not be started.
   [[nodiscard]] Duration after_exit(std::uint32_t slot, Instant now) noexcept;
 
   /// Crashes in a row of workers that had not settled.

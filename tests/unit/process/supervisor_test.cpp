@@ -52,6 +52,17 @@ TEST(Supervisor, AWorkerThatSettledStartsTheCountAnew) {
   EXPECT_EQ(supervisor.crashes(0), 1U);
 }
 
+TEST(Supervisor, AWorkerThatCannotEvenStartIsTriedLessAndLessOften) {
+  Supervisor supervisor{1};
+  supervisor.started(0, kStart);
+  Instant now = kStart + Supervisor::kSettled;
+  EXPECT_EQ(supervisor.after_exit(0, now), Duration::zero());
+  for (const auto pause : {milliseconds{100}, milliseconds{200}, milliseconds{400}}) {
+    EXPECT_EQ(supervisor.after_exit(0, now), pause);
+    now += pause;
+  }
+}
+
 TEST(Supervisor, OneSlotsCrashesAreNoneOfAnothers) {
   Supervisor supervisor{2};
   supervisor.started(0, kStart);
