@@ -49,6 +49,7 @@ void BlockPool::grow(Block& block, std::size_t needed) {
   if (list && !free_[*list].empty()) {
     bigger.data = free_[*list].back();
     free_[*list].pop_back();
+    if (capacity >= kLarge) kept_large_bytes_ -= capacity;
   } else {
     bigger.data = static_cast<std::byte*>(std::malloc(capacity));
     if (bigger.data == nullptr) throw std::bad_alloc{};
@@ -61,9 +62,13 @@ void BlockPool::grow(Block& block, std::size_t needed) {
 void BlockPool::give_back(Block& block) noexcept {
   if (block.data != nullptr) {
     const auto list = class_of(block.capacity, kSmallest, kClasses);
-    if (list && free_[*list].size() < kKeptEach) {
+    const bool large = block.capacity >= kLarge;
+    const bool room = large ? kept_large_bytes_ + block.capacity <= kKeptLargeBytes
+                            : list && free_[*list].size() < kKeptEach;
+    if (list && room) {
       if (free_[*list].capacity() == 0) free_[*list].reserve(kKeptEach);
       free_[*list].push_back(block.data);
+      if (large) kept_large_bytes_ += block.capacity;
     } else {
       std::free(block.data);
     }

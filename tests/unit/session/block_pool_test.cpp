@@ -1,8 +1,10 @@
 #include "weir/session/block_pool.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <string>
+#include <vector>
 
 namespace weir::session {
 namespace {
@@ -47,6 +49,34 @@ TEST(BlockPool, SizesAreMetExactlyAtTheirEdges) {
     EXPECT_GE(block.capacity, size);
     EXPECT_EQ(block.size, size);
     pool.give_back(block);
+  }
+}
+
+TEST(BlockPool, LargeOnesAreKeptToo) {
+  BlockPool pool;
+  Block first;
+  (void)pool.extend(first, 300'000);
+  const std::byte* where = first.data;
+  pool.give_back(first);
+  Block second;
+  (void)pool.extend(second, 400'000);
+  EXPECT_EQ(second.data, where);
+  pool.give_back(second);
+}
+
+TEST(BlockPool, WhatIsKeptOfThemIsBounded) {
+  constexpr std::size_t kMiB = 1 << 20;
+  const auto held = [] { return mallinfo2().hblkhd + mallinfo2().uordblks; };
+  if (held() == 0) GTEST_SKIP() << "a sanitizer's allocator, which does not count";
+  BlockPool pool;
+  std::vector<Block> blocks(32);
+  const std::size_t before = held();
+  for (int round = 0; round < 3; ++round) {
+    for (Block& block : blocks) (void)pool.extend(block, kMiB);
+    EXPECT_GE(held() - before, 32 * kMiB);
+    for (Block& block : blocks) pool.give_back(block);
+    EXPECT_LE(held() - before, 9 * kMiB) << "eight, and the lists";
+    EXPECT_GE(held() - before, 8 * kMiB);
   }
 }
 
