@@ -88,7 +88,7 @@ def machine():
     """One line on where the figures come from."""
     names = [line.split(":")[1].strip() for line in read("/proc/cpuinfo").splitlines() if line.startswith("model name")]
     return (f"{names[0] if names else 'unknown CPU'}, {os.cpu_count()} CPUs, "
-            f"Linux {os.uname().release}")
+            f"Linux {os.uname().release}, TCP {read('/proc/sys/net/ipv4/tcp_congestion_control').strip()}")
 
 
 def commit():
