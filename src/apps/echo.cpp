@@ -3,7 +3,7 @@
 namespace weir::apps {
 
 void Echo::on_message(session::Peer& peer, session::Message message) {
-  peer.send(message.opcode, message.bytes);
+  peer.forward(message);
 }
 
 }  // namespace weir::apps

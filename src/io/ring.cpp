@@ -1,9 +1,11 @@
 #include "weir/io/ring.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <array>
+#include <atomic>
 #include <cassert>
 #include <cerrno>
 #include <fstream>
@@ -16,8 +18,9 @@ constexpr unsigned kSetupFlags = IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL |
                                  IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN |
                                  IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
 
-constexpr std::array kAllowedOps{IORING_OP_ACCEPT, IORING_OP_RECV,  IORING_OP_SEND,
-                                 IORING_OP_READ,   IORING_OP_CLOSE, IORING_OP_ASYNC_CANCEL};
+constexpr std::array kAllowedOps{IORING_OP_ACCEPT,      IORING_OP_RECV, IORING_OP_SEND,
+                                 IORING_OP_POLL_ADD,    IORING_OP_READ, IORING_OP_CLOSE,
+                                 IORING_OP_ASYNC_CANCEL};
 
 constexpr std::uint8_t kAllowedSqeFlags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
 
@@ -143,9 +146,26 @@ void Ring::receive_multishot(int fd, std::uint16_t group, Tag tag) noexcept {
   sqe.user_data = tag.user_data();
 }
 
+void Ring::poll_multishot(int fd, Tag tag) noexcept {
+  io_uring_sqe& sqe = queue();
+  io_uring_prep_poll_multishot(&sqe, fd, POLLIN | POLLRDHUP);
+  sqe.user_data = tag.user_data();
+}
+
 void Ring::send(int fd, std::span<const std::byte> bytes, Tag tag) noexcept {
   io_uring_sqe& sqe = queue();
   io_uring_prep_send(&sqe, fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_WAITALL);
+  sqe.user_data = tag.user_data();
+}
+
+// DONTWAIT makes a send that finds too little room fail at once instead of waiting for more, and
+// WAITALL makes it count as failed when it sent a part: only success goes unreported, so either is
+// told, with what was sent.
+void Ring::send_now(int fd, std::span<const std::byte> bytes, Tag tag) noexcept {
+  io_uring_sqe& sqe = queue();
+  io_uring_prep_send(&sqe, fd, bytes.data(), bytes.size(),
+                     MSG_NOSIGNAL | MSG_WAITALL | MSG_DONTWAIT);
+  sqe.flags |= IOSQE_CQE_SKIP_SUCCESS;
   sqe.user_data = tag.user_data();
 }
 
@@ -183,6 +203,9 @@ Result<void> Ring::submit_and_wait(std::optional<Duration> timeout) noexcept {
   ++enters_;
   const int result =
       io_uring_submit_and_wait_timeout(&ring_, &first, 1, timeout ? &spec : nullptr, nullptr);
+  // Relaxed: this thread's own system call wrote the flags.
+  const unsigned flags = std::atomic_ref{*ring_.sq.kflags}.load(std::memory_order_relaxed);
+  everything_answered_ = io_uring_sq_ready(&ring_) == 0 && (flags & IORING_SQ_CQ_OVERFLOW) == 0;
   if (result >= 0) return {};
   switch (-result) {
     case ETIME:   // the timeout

@@ -13,6 +13,9 @@ constexpr std::array kAllowed{
     // The loop: its one call, the clock where the vDSO has none, waiting on nothing else.
     SCMP_SYS(io_uring_enter),
     SCMP_SYS(clock_gettime),
+    // Bulk, which is read and written at once.
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(sendto),
     // Connections: their peers for the log, half-closing, the reset of one over the limit.
     SCMP_SYS(getpeername),
     SCMP_SYS(getsockname),

@@ -125,7 +125,9 @@ int Worker::run() {
     sessions_.flush(now_);
     report_ends();
     if (stopping_) finish_stopping();
-    if (!accepting_ && sessions_.count() == 0) break;
+    // An accept that the ring still holds would keep its listener open past our exit, until the
+    // kernel gets round to taking the ring apart, and connections would come to nobody.
+    if (!accepting_ && sessions_.count() == 0 && accepts_armed_ == 0) break;
     const Instant sleeps = monotonic_now();
     if (auto waited = ring_.submit_and_wait(sleep_limit(sleeps)); !waited) {
       spdlog::critical("{}", to_string(waited.error()));
@@ -134,6 +136,8 @@ int Worker::run() {
     const Instant woke = std::exchange(now_, monotonic_now());
     slot_.woke(now_);
     const unsigned completions = ring_.reap([this](const io::Completion& c) { dispatch(c); });
+    sessions_.finish_sends(now_);
+    buffers_.end_batch();
     sessions_.run_deadlines(now_);
     resume_accepts();
     report_turn(woke, sleeps, completions);
@@ -145,6 +149,7 @@ void Worker::dispatch(const io::Completion& completion) {
   switch (completion.tag.operation()) {
     case Op::receive: return sessions_.on_receive(completion, now_);
     case Op::send: return sessions_.on_send(completion, now_);
+    case Op::short_send: return sessions_.on_short_send(completion);
     case Op::accept: return on_accept(completion);
     case Op::signal: return on_signal(completion.result);
     case Op::ignored: return;
@@ -156,6 +161,7 @@ void Worker::dispatch(const io::Completion& completion) {
 
 void Worker::arm_accept(std::uint32_t listener) {
   ring_.accept_multishot(listeners_[listener], Tag::of(Op::accept, listener));
+  ++accepts_armed_;
 }
 
 void Worker::on_accept(const io::Completion& completion) {
@@ -173,7 +179,9 @@ void Worker::on_accept(const io::Completion& completion) {
       sessions_.adopt(std::move(fd), options_.doors[listener], now_);
     }
   }
-  if (completion.more() || !accepting_) return;
+  if (completion.more()) return;
+  --accepts_armed_;
+  if (!accepting_) return;
   switch (-completion.result) {
     case EMFILE:   // this process has no descriptor left
     case ENFILE:   // nor has the host
@@ -249,6 +257,7 @@ void Worker::report_turn(Instant woke, Instant sleeps, unsigned completions) {
 }
 
 std::optional<Duration> Worker::sleep_limit(Instant now) const {
+  if (!ring_.everything_answered()) return Duration::zero();  // sends wait to be finished
   std::optional<Duration> limit;
   const auto at_most = [&](Duration d) { limit = limit ? std::min(*limit, d) : d; };
   if (options_.hang_threshold.count() > 0) at_most(options_.hang_threshold / 3);

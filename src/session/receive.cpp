@@ -1,8 +1,11 @@
 // Receiving: completions to bytes, bytes to a handshake or to messages.
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
+#include <utility>
 
 #include "call_handler.h"
 #include "peer_name.h"
@@ -14,22 +17,69 @@ using wire::CloseCode;
 using wire::Event;
 using wire::Opcode;
 
+namespace {
+
+/// Of the one receive or poll that a session has in the kernel: completions that bring events, not
+/// a buffer, are the poll's.
+io::Tag receive_tag(const Session& session) noexcept {
+  return io::Tag::of(io::Op::receive, session.slot, session.generation);
+}
+
+}  // namespace
+
 void Sessions::on_receive(const io::Completion& completion, Instant now) {
   now_ = now;
   Session& session = of(completion.tag);
   session.receive_armed = completion.more();
-  if (completion.result > 0) {
+  if (completion.result <= 0) {
+    receive_ended(session, completion.result, now);
+  } else if (const auto buffer = completion.buffer()) {
     const auto bytes = static_cast<std::size_t>(completion.result);
-    const std::uint16_t buffer = *completion.buffer();
     traffic_.bytes_in += bytes;
     session.heard_at = now;
-    take(session, buffers_.lent(buffer, bytes), now);
-    buffers_.give_back(buffer);
-  } else {
-    receive_ended(session, completion.result, now);
+    receiving_ = {.buffer = *buffer};
+    take(session, buffers_.take(*buffer, bytes), now);
+    if (!std::exchange(receiving_, {}).held) buffers_.give_back(*buffer);
+    if (!session.bulk && bytes >= kBulkFromBytes) change_mode(session, true);
+  } else {  // a poll's: the events
+    read_bulk(session, now);
   }
   keep_receiving(session);
   free_if_done(session);
+}
+
+void Sessions::read_bulk(Session& session, Instant now) {
+  if (!bulk_) bulk_ = std::make_unique_for_overwrite<std::byte[]>(kBulkBytes);
+  if (session.state == State::releasing) return;
+  for (int reads = 0; reads < kBulkReadsMax; ++reads) {
+    if (over_high_water(session)) return;
+    const ssize_t got = ::recv(session.fd, bulk_.get(), kBulkBytes, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got <= 0) return receive_ended(session, got < 0 ? -errno : 0, now);
+    const auto bytes = static_cast<std::size_t>(got);
+    traffic_.bytes_in += bytes;
+    session.heard_at = now;
+    receiving_ = {.buffer = kBulkBuffer};
+    take(session, {bulk_.get(), bytes}, now);
+    if (receiving_.held) send_at_once(to_flush_[receiving_.holder - 1]);
+    receiving_ = {};
+    if (session.state == State::free || session.state == State::releasing) return;
+    if (bytes >= kBulkFromBytes) {
+      session.small_reads = 0;
+    } else if (++session.small_reads >= kSmallReadsMax) {
+      return change_mode(session, false);
+    }
+    if (bytes < kBulkBytes) return;
+  }
+  change_mode(session, false);  // its turn is over; arming a receive looks again for more
+}
+
+/// keep_receiving() arms what the mode calls for, once the old operation has ended.
+void Sessions::change_mode(Session& session, bool bulk) {
+  if (session.state == State::releasing) return;
+  if (session.receive_armed) ring_.cancel(receive_tag(session));
+  session.bulk = bulk;
+  session.small_reads = 0;
 }
 
 void Sessions::receive_ended(Session& session, int result, Instant now) {
@@ -39,7 +89,8 @@ void Sessions::receive_ended(Session& session, int result, Instant now) {
       session.end_of_stream = true;
       if (session.state == State::lingering) return list_for_flush(session);
       return linger(session, CloseCode::abnormal, now);  // what is queued may still reach it
-    case ENOBUFS:    // every buffer was taken in this batch, which ends the multishot
+    case ENOBUFS:  // every buffer was taken in this batch, which ends the multishot
+      return buffers_.ran_dry();
     case ECANCELED:  // paused
       return;        // armed again by keep_receiving()
     case ECONNRESET:
@@ -54,19 +105,23 @@ void Sessions::receive_ended(Session& session, int result, Instant now) {
 }
 
 void Sessions::keep_receiving(Session& session) {
-  const io::Tag tag = io::Tag::of(io::Op::receive, session.slot, session.generation);
   const bool wanted =
       session.state != State::free && session.state != State::releasing && !session.end_of_stream;
   if (!wanted) return;
-  const bool over =
-      session.state != State::lingering && session.backlog_bytes() > rules_.high_water_bytes;
-  if (over && !session.receive_paused) {
+  if (over_high_water(session) && !session.receive_paused) {
     session.receive_paused = true;
-    if (session.receive_armed) ring_.cancel(tag);
+    if (session.receive_armed) ring_.cancel(receive_tag(session));
   }
   if (session.receive_paused || session.receive_armed) return;
   session.receive_armed = true;
-  ring_.receive_multishot(session.fd, buffers_.group(), tag);
+  if (session.bulk)
+    ring_.poll_multishot(session.fd, receive_tag(session));
+  else
+    ring_.receive_multishot(session.fd, buffers_.group(), receive_tag(session));
+}
+
+bool Sessions::over_high_water(const Session& session) const noexcept {
+  return session.state != State::lingering && session.backlog_bytes() > rules_.high_water_bytes;
 }
 
 void Sessions::take(Session& session, std::span<std::byte> in, Instant now) {
@@ -111,24 +166,40 @@ void Sessions::take_data(Session& session, const Event& event) {
   if (event.first && !within_rate(session)) return;
   if (event.first && event.last) {
     if (event.compressed) return inflate(session, event.opcode, event.bytes);
-    return deliver(session, event.opcode, event.bytes);
+    return deliver(session, event.opcode, {.bytes = event.bytes});
   }
-  blocks_.append(session.gathered, event.bytes);
+  gather(session, event.bytes);
   if (!event.last) return;
   // Out of the session first: the handler may close it, which gives its blocks back.
   Block message = std::exchange(session.gathered, Block{});
+  const std::span bytes = message.bytes().subspan(kHeadroom);
+  session.gathered_bits =
+      std::max(session.gathered_bits, static_cast<std::uint8_t>(std::bit_width(message.size)));
   if (event.compressed)
-    inflate(session, event.opcode, message.bytes());
+    inflate(session, event.opcode, bytes);
   else
-    deliver(session, event.opcode, message.bytes());
+    deliver(session, event.opcode, {.bytes = bytes, .block = &message});
   blocks_.give_back(message);
 }
 
-void Sessions::deliver(Session& session, Opcode opcode, std::span<std::byte> bytes) {
+/// Room is made for what has come, by doubling, so that nothing is allocated for what a peer
+/// merely declares; but at once for as much as this peer has sent in one message before.
+void Sessions::gather(Session& session, std::span<const std::byte> piece) {
+  Block& gathered = session.gathered;
+  const std::uint64_t left = session.decoder.frame_bytes_left();
+  if (gathered.size == 0) (void)blocks_.extend(gathered, kHeadroom);
+  const std::uint64_t declared = gathered.size + piece.size() + left;
+  blocks_.reserve(gathered, std::min(declared, (std::uint64_t{1} << session.gathered_bits)));
+  blocks_.append(gathered, piece);
+}
+
+void Sessions::deliver(Session& session, Opcode opcode, Lying message) {
   ++traffic_.messages_in;
+  lying_ = message;
   call_handler(session, [&](Peer& peer) {
-    handler_.on_message(peer, Message{.opcode = opcode, .bytes = bytes});
+    handler_.on_message(peer, Message{.opcode = opcode, .bytes = message.bytes});
   });
+  lying_ = {};
 }
 
 /// Lets one more message in, or closes. The bucket is kept as in steering's clients.h.

@@ -66,6 +66,7 @@ void Sessions::take_ciphertext(Session& session, std::span<std::byte> in, Instan
     spdlog::debug("{}: TLS failed: {}", PeerName{session}, secure.stream->why());
     secure.failed = true;
     blocks_.give_back(session.queued);  // there is nothing left that could carry it
+    session.lead = 0;
   }
   // Without a closing handshake before, close_notify and failure are an end of the stream like any.
   if (kind != Kind::need_more && session.state != State::lingering)
@@ -85,7 +86,8 @@ bool Sessions::seal(Session& session) {
   Secure& secure = *session.secure;
   if (session.queued.size == 0 || secure.failed) return true;
   BlockSink sink{blocks_, secure.wire};
-  const bool written = secure.stream->write(session.queued.bytes(), sink);
+  const bool written =
+      secure.stream->write(session.queued.bytes().subspan(std::exchange(session.lead, 0)), sink);
   blocks_.give_back(session.queued);
   return written;
 }

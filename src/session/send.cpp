@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "peer_name.h"
@@ -23,25 +24,90 @@ void Peer::close(CloseCode code, std::string_view reason) {
   sessions_.begin_close(session_, code, reason, sessions_.now_);
 }
 
+bool Peer::forward(Message message) {
+  return session_.state == State::open && sessions_.forward_message(session_, message);
+}
+
 std::size_t Peer::backlog_bytes() const noexcept {
-  return session_.backlog_bytes();
+  return session_.backlog_bytes() +
+         (session_.listed != 0 ? sessions_.to_flush_[session_.listed - 1].size : 0);
+}
+
+bool Sessions::may_send(Session& session) {
+  if (session.backlog_bytes() <= rules_.backlog_bytes_max) [[likely]]
+    return true;
+  if (rules_.slow_consumer == SlowConsumer::drop) {
+    ++traffic_.dropped;
+    return false;
+  }
+  ++traffic_.overloaded;
+  spdlog::debug("{}: closed: does not take its output", PeerName{session});
+  begin_close(session, CloseCode::try_again_later, "slow consumer", now_);
+  return false;
 }
 
 bool Sessions::send_message(Session& session, Opcode opcode, std::span<const std::byte> payload) {
-  if (session.backlog_bytes() > rules_.backlog_bytes_max) {
-    if (rules_.slow_consumer == SlowConsumer::drop) {
-      ++traffic_.dropped;
-      return false;
-    }
-    ++traffic_.overloaded;
-    spdlog::debug("{}: closed: does not take its output", PeerName{session});
-    begin_close(session, CloseCode::try_again_later, "slow consumer", now_);
-    return false;
-  }
+  if (!may_send(session)) return false;
   ++traffic_.messages_out;
   const bool worth_trying = session.compressing && payload.size() >= rules_.compress_from_bytes;
   if (!worth_trying || !send_compressed(session, opcode, payload))
     send_frame(session, opcode, payload);
+  return true;
+}
+
+bool Sessions::forward_message(Session& session, Message message) {
+  const std::byte* const begin = lying_.bytes.data();
+  const bool lies = begin != nullptr && message.bytes.data() >= begin &&
+                    message.bytes.data() + message.bytes.size() <= begin + lying_.bytes.size();
+  // Before it there must be nothing, or it would overtake that.
+  const bool first = session.queued.size == 0 && !session.send_in_flight;
+  if (!lies || !first || session.secure || session.compressing)
+    return send_message(session, message.opcode, message.bytes);
+  ++traffic_.messages_out;
+  const bool left = lying_.block != nullptr ? send_from_block(session, message)
+                                            : send_from_buffer(session, message);
+  if (!left) send_frame(session, message.opcode, message.bytes);
+  return true;
+}
+
+bool Sessions::send_from_block(Session& session, Message message) {
+  std::array<std::byte, wire::kHeaderBytesMax> header{};
+  const std::size_t bytes = wire::encode_header(header, message.opcode, true, message.bytes.size());
+  std::byte* const begin = message.bytes.data() - bytes;  // within kHeadroom
+  const auto lead = static_cast<std::size_t>(begin - lying_.block->data);
+  if (session.listed != 0 || lead > std::numeric_limits<std::uint8_t>::max()) return false;
+  std::copy_n(header.begin(), bytes, begin);
+  session.queued = std::exchange(*lying_.block, Block{});
+  session.queued.size = static_cast<std::uint32_t>(lead + bytes + message.bytes.size());
+  session.lead = static_cast<std::uint8_t>(lead);
+  lying_ = {};
+  list_for_flush(session);
+  return true;
+}
+
+/// Where an earlier message of the same buffer is on its way too, this one moves up behind it:
+/// one send for both, and still no other memory than that which the peer's bytes are in.
+bool Sessions::send_from_buffer(Session& session, Message message) {
+  Outgoing* const listed = session.listed != 0 ? &to_flush_[session.listed - 1] : nullptr;
+  const bool goes_on = listed != nullptr && listed->buffer != kNoBuffer;
+  const bool ours = goes_on && listed->buffer == receiving_.buffer;
+  if (ours != receiving_.held || (goes_on && !ours)) return false;
+  std::array<std::byte, wire::kHeaderBytesMax> header{};
+  const std::size_t bytes = wire::encode_header(header, message.opcode, true, message.bytes.size());
+  std::byte* const begin = ours ? listed->data + listed->size : message.bytes.data() - bytes;
+  if (ours) std::memmove(begin + bytes, message.bytes.data(), message.bytes.size());
+  std::copy_n(header.begin(), bytes, begin);
+  const auto size = static_cast<std::uint32_t>(bytes + message.bytes.size());
+  if (ours) {
+    listed->size += size;
+    return true;
+  }
+  Outgoing& out = outgoing_of(session);
+  out.buffer = receiving_.buffer;
+  out.data = begin;
+  out.size = size;
+  receiving_.held = true;
+  receiving_.holder = session.listed;
   return true;
 }
 
@@ -50,15 +116,13 @@ void Sessions::send_frame(Session& session, Opcode opcode, std::span<const std::
   std::array<std::byte, wire::kHeaderBytesMax> header{};
   const std::size_t header_bytes =
       wire::encode_header(header, opcode, true, payload.size(), compressed);
-  const std::span out = blocks_.extend(session.queued, header_bytes + payload.size());
+  const std::span out = queue_room(session, header_bytes + payload.size());
   std::copy_n(header.begin(), header_bytes, out.begin());
   std::ranges::copy(payload, out.subspan(header_bytes).begin());
-  list_for_flush(session);
 }
 
 void Sessions::send_raw(Session& session, std::string_view bytes) {
-  blocks_.append(session.queued, std::as_bytes(std::span{bytes}));
-  list_for_flush(session);
+  std::ranges::copy(std::as_bytes(std::span{bytes}), queue_room(session, bytes.size()).begin());
 }
 
 void Sessions::send_close(Session& session, CloseCode code, std::string_view reason) {
@@ -67,18 +131,51 @@ void Sessions::send_close(Session& session, CloseCode code, std::string_view rea
   send_frame(session, Opcode::close, std::span{payload}.first(bytes));
 }
 
-void Sessions::list_for_flush(Session& session) {
-  if (session.flush_listed) return;
-  session.flush_listed = true;
-  to_flush_.push_back(session.slot);
+/// Behind all output so far: what lies in a receive buffer is copied to the queue first.
+std::span<std::byte> Sessions::queue_room(Session& session, std::size_t bytes) {
+  Outgoing& out = outgoing_of(session);
+  if (out.buffer != kNoBuffer) {
+    blocks_.append(session.queued, {out.data, out.size});
+    leave_buffer(out);
+  }
+  return blocks_.extend(session.queued, bytes);
+}
+
+/// Listed by this where it was not.
+Sessions::Outgoing& Sessions::outgoing_of(Session& session) {
+  if (session.listed == 0) {
+    to_flush_.push_back({.slot = session.slot});
+    session.listed = static_cast<std::uint32_t>(to_flush_.size());
+  }
+  return to_flush_[session.listed - 1];
+}
+
+void Sessions::unlist(Session& session) noexcept {
+  if (session.listed != 0) leave_buffer(to_flush_[session.listed - 1]);
+  session.listed = 0;
+}
+
+void Sessions::leave_buffer(Outgoing& out) noexcept {
+  if (out.buffer == kNoBuffer) return;
+  if (out.buffer == receiving_.buffer)
+    receiving_.held = false;  // on_receive() is not done with it
+  else
+    buffers_.give_back(out.buffer);
+  out.buffer = kNoBuffer;
+  out.size = 0;
 }
 
 void Sessions::flush(Instant now) {
   now_ = now;
-  for (std::size_t i = 0; i < to_flush_.size(); ++i) {  // by index: a release may not list, but
-    Session& session = at(to_flush_[i]);                // a reader should not have to know that
-    session.flush_listed = false;
-    if (session.state == State::free || session.state == State::releasing) continue;
+  for (std::size_t i = 0; i < to_flush_.size(); ++i) {  // by index: a TLS close lists once more
+    const Outgoing out = to_flush_[i];
+    Session& session = at(out.slot);
+    if (session.listed != i + 1) continue;  // released since, and its place perhaps taken anew
+    session.listed = 0;
+    if (out.buffer != kNoBuffer) {
+      send_now(session, out);
+      continue;
+    }
     if (session.send_in_flight) continue;
     if (session.secure && !seal(session)) {
       ++traffic_.tls_failed;
@@ -97,9 +194,73 @@ void Sessions::flush(Instant now) {
 
 void Sessions::start_send(Session& session, Block& next) {
   session.sending = std::exchange(next, Block{});
-  session.sent = 0;
+  session.sent = std::exchange(session.lead, 0);
+  // Whoever has something else to do once this has gone must hear of it: the loop may sleep.
+  if (session.state != State::open || session.receive_paused) return send_on(session);
+  const std::span bytes = session.sending.bytes().subspan(session.sent);
+  send_now(session, {.slot = session.slot,
+                     .size = static_cast<std::uint32_t>(bytes.size()),
+                     .data = bytes.data()});
+}
+
+void Sessions::send_now(Session& session, Outgoing out) {
   session.send_in_flight = true;
-  ring_.send(session.fd, session.sending.bytes(),
+  ring_.send_now(session.fd, {out.data, out.size},
+                 io::Tag::of(io::Op::short_send, static_cast<std::uint32_t>(sent_.size())));
+  sent_.push_back(out);
+}
+
+/// What lies in the large buffer, which is about to be received into again.
+void Sessions::send_at_once(Outgoing& listed) {
+  Outgoing out = std::exchange(listed, {.slot = listed.slot});
+  Session& session = at(out.slot);
+  const ssize_t taken = ::send(session.fd, out.data, out.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+  out.result = taken < 0 ? -errno : static_cast<std::int32_t>(taken);
+  if (taken == static_cast<ssize_t>(out.size)) {
+    traffic_.bytes_out += out.size;
+    return;
+  }
+  fell_short(session, out);
+}
+
+void Sessions::on_short_send(const io::Completion& completion) noexcept {
+  sent_[completion.tag.slot].result = completion.result;
+}
+
+void Sessions::finish_sends(Instant now) {
+  if (sent_.empty() || !ring_.everything_answered()) return;
+  now_ = now;
+  for (const Outgoing& out : sent_) {
+    Session& session = at(out.slot);
+    session.send_in_flight = false;
+    if (out.result != kWhole) [[unlikely]] {
+      fell_short(session, out);
+      continue;
+    }
+    traffic_.bytes_out += out.size;
+    if (out.buffer != kNoBuffer) buffers_.give_back(out.buffer);
+    sent_whole(session);
+  }
+  sent_.clear();
+}
+
+/// The rest of what was tried is in `sending` from here on, and waits for room.
+void Sessions::fell_short(Session& session, const Outgoing& out) {
+  const std::uint32_t taken = out.result > 0 ? static_cast<std::uint32_t>(out.result) : 0;
+  traffic_.bytes_out += taken;
+  if (out.buffer == kNoBuffer)
+    session.sent += taken;
+  else
+    blocks_.append(session.sending, {out.data + taken, out.size - taken});
+  if (out.buffer < kBulkBuffer) buffers_.give_back(out.buffer);
+  if (out.result < 0 && out.result != -EAGAIN) return send_failed(session, -out.result);
+  if (session.state == State::releasing) return free_if_done(session);
+  send_on(session);
+}
+
+void Sessions::send_on(Session& session) {
+  session.send_in_flight = true;
+  ring_.send(session.fd, session.sending.bytes().subspan(session.sent),
              io::Tag::of(io::Op::send, session.slot, session.generation));
 }
 
@@ -107,30 +268,33 @@ void Sessions::on_send(const io::Completion& completion, Instant now) {
   now_ = now;
   Session& session = of(completion.tag);
   session.send_in_flight = false;
-  if (completion.result < 0) {
-    switch (-completion.result) {
-      case ECANCELED:  // our own release
-      case EPIPE:      // the peer reset, or never reads and left
-      case ECONNRESET:
-      case ETIMEDOUT:
-      case EHOSTUNREACH:
-      case ENETUNREACH: break;
-      default:
-        spdlog::error("send on descriptor {} failed: errno {}", session.fd, -completion.result);
-    }
-    release(session, CloseCode::abnormal);
-    return free_if_done(session);
-  }
+  if (completion.result < 0) return send_failed(session, -completion.result);
   traffic_.bytes_out += static_cast<std::uint64_t>(completion.result);
   session.sent += static_cast<std::uint32_t>(completion.result);
   if (session.state == State::releasing) return free_if_done(session);
-  if (session.sent < session.sending.size) {  // a signal cut it short
-    session.send_in_flight = true;
-    return ring_.send(session.fd, session.sending.bytes().subspan(session.sent),
-                      io::Tag::of(io::Op::send, session.slot, session.generation));
+  if (session.sent < session.sending.size) return send_on(session);  // a signal cut it short
+  sent_whole(session);
+}
+
+void Sessions::send_failed(Session& session, int error) {
+  switch (error) {
+    case ECANCELED:  // our own release
+    case EPIPE:      // the peer reset, or never reads and left
+    case ECONNRESET:
+    case ETIMEDOUT:
+    case EHOSTUNREACH:
+    case ENETUNREACH: break;
+    default: spdlog::error("send on descriptor {} failed: errno {}", session.fd, error);
   }
+  release(session, CloseCode::abnormal);
+  free_if_done(session);
+}
+
+/// What was on its way has gone.
+void Sessions::sent_whole(Session& session) {
   blocks_.give_back(session.sending);
   session.sent = 0;
+  if (session.state == State::releasing) return free_if_done(session);
   if (session.queued.size > 0 || (session.secure && session.secure->wire.size > 0)) {
     list_for_flush(session);
   } else {

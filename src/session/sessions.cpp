@@ -142,6 +142,7 @@ void Sessions::linger(Session& session, CloseCode code, Instant now) {
 void Sessions::release(Session& session, CloseCode code) {
   if (session.state == State::releasing) return;
   session.state = State::releasing;
+  unlist(session);
   tell_closed(session, code);
   timers_.disarm(session.slot);
   if (session.receive_armed || session.send_in_flight) {

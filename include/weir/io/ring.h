@@ -66,8 +66,15 @@ class Ring {
   void accept_multishot(int fd, Tag tag) noexcept;
   /// One completion per piece received, each in a buffer of `group`, until one without more().
   void receive_multishot(int fd, std::uint16_t group, Tag tag) noexcept;
+  /// One completion each time that `fd` becomes readable or is at its end, until one without
+  /// more(). Said of a state that changes: read until there is less than was asked for.
+  void poll_multishot(int fd, Tag tag) noexcept;
   /// One completion, normally for all of `bytes`: the kernel waits for room as often as needed.
   void send(int fd, std::span<const std::byte> bytes, Tag tag) noexcept;
+  /// Sends what there is room for, while being submitted, and completes only if that was not all:
+  /// with the bytes taken, or -EAGAIN for none, or another error. Once everything_answered() and
+  /// the completions were reaped, each such send that did not complete has taken all its bytes.
+  void send_now(int fd, std::span<const std::byte> bytes, Tag tag) noexcept;
   void read(int fd, std::span<std::byte> into, Tag tag) noexcept;
   /// Ends the one operation that carries `target`; it completes with ECANCELED or its result. No
   /// completion of its own.
@@ -81,6 +88,10 @@ class Ring {
   /// passed (nullopt: without limit). Returns early on a signal. An errno that leaves the ring
   /// unusable is returned.
   [[nodiscard]] Result<void> submit_and_wait(std::optional<Duration> timeout) noexcept;
+
+  /// The last submit_and_wait() submitted everything queued before it, and no completion is held
+  /// back for want of room: all that it has to say about that is there to be reaped.
+  [[nodiscard]] bool everything_answered() const noexcept { return everything_answered_; }
 
   /// Calls `each(const Completion&)` for the completions that are there now, at most those: what
   /// arrives during the calls waits for the next time.
@@ -110,6 +121,7 @@ class Ring {
 
   io_uring ring_{};
   std::uint64_t enters_ = 0;
+  bool everything_answered_ = true;
   bool owned_ = false;
 };
 

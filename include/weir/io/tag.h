@@ -8,12 +8,13 @@
 namespace weir::io {
 
 /// `ignored`: nobody waits for it, and only its failure completes (a cancel that found nothing).
-enum class Op : std::uint8_t { ignored, accept, receive, send, signal };
+enum class Op : std::uint8_t { ignored, accept, receive, send, short_send, signal };
 
 struct Tag {
   std::uint64_t op : 8;           // an Op
   std::uint64_t generation : 24;  // of the session slot; an older one means the slot was reused
-  std::uint64_t slot : 32;        // session slot, or the listener's index for accept
+  std::uint64_t slot : 32;        // session slot; the listener's index for accept; for short_send
+                                  // the place in the list of what was sent
 
   [[nodiscard]] static constexpr Tag of(Op op, std::uint32_t slot = 0,
                                         std::uint32_t generation = 0) noexcept {

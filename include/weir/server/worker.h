@@ -102,6 +102,7 @@ class Worker {
   weir_row earlier_;  // of the slot's earlier workers: the row's totals are the service's
   Instant now_;
   std::uint64_t ends_reported_ = 0;
+  std::uint32_t accepts_armed_ = 0;            // multishot accepts in the kernel
   std::vector<std::uint32_t> accepts_paused_;  // listeners whose accept ran into a limit
   std::optional<Instant> resume_accepts_at_;
   std::optional<Instant> limit_logged_at_;

@@ -37,6 +37,10 @@ class BlockPool {
   /// `bytes` more at the end of `block`, to be written by the caller. Grows it by doubling where
   /// needed, which moves it. Ends the process when there is no memory.
   [[nodiscard]] std::span<std::byte> extend(Block& block, std::size_t bytes);
+  /// Room for at least `bytes` in all.
+  void reserve(Block& block, std::size_t bytes) {
+    if (bytes > block.capacity) grow(block, bytes);
+  }
   void append(Block& block, std::span<const std::byte> bytes);
 
   /// Takes the block back; `block` is empty afterwards. An empty one is fine.

@@ -57,24 +57,25 @@ struct Session {
   std::uint32_t generation = 0;  // counts the slot's uses; 24 bits of it ride in the tags
   State state = State::free;
 
-  bool opened : 1 = false;          // on_open() was called and on_close() was not
-  bool counted_open : 1 = false;    // one of Sessions::open_count()
-  bool receive_armed : 1 = false;   // a multishot receive is in the kernel
-  bool receive_paused : 1 = false;  // output is over the high-water mark
-  bool send_in_flight : 1 = false;  // `sending` is in the kernel
-  bool flush_listed : 1 = false;    // Sessions::flush() will look at it
-  bool half_closed : 1 = false;     // we have ended our direction
-  bool end_of_stream : 1 = false;   // the peer has ended its direction
-  bool awaits_proxy : 1 = false;    // the PROXY header has not come
-  bool compressing : 1 = false;     // permessage-deflate was agreed
-  bool gathered_compressed : 1 = false;
-  std::uint8_t window_bits : 4 = 0;                     // of what is sent compressed
-  wire::Opcode gathering = wire::Opcode::continuation;  // what `gathered` is part of, if anything
-
-  std::uint32_t sent = 0;  // bytes of `sending` that the kernel has taken
-  Block sending;           // stays put while send_in_flight
-  Block queued;            // plaintext; becomes `sending` when that is done, through TLS if any
-  Block gathered;          // a message that came in pieces, so far; as it came, if compressed
+  bool opened : 1 = false;           // on_open() was called and on_close() was not
+  bool counted_open : 1 = false;     // one of Sessions::open_count()
+  bool receive_armed : 1 = false;    // a multishot receive or, in bulk, poll is in the kernel
+  bool bulk : 1 = false;             // takes much at a time: see Sessions
+  bool receive_paused : 1 = false;   // output is over the high-water mark
+  bool send_in_flight : 1 = false;   // `sending` is in the kernel
+  bool half_closed : 1 = false;      // we have ended our direction
+  bool end_of_stream : 1 = false;    // the peer has ended its direction
+  bool awaits_proxy : 1 = false;     // the PROXY header has not come
+  bool compressing : 1 = false;      // permessage-deflate was agreed
+  std::uint8_t window_bits : 4 = 0;  // of what is sent compressed
+  std::uint8_t gathered_bits = 0;    // the largest message that was gathered is below 2^this
+  std::uint8_t small_reads = 0;      // in a row, in bulk
+  std::uint8_t lead = 0;             // bytes at the front of `queued` that are no output
+  std::uint32_t listed = 0;  // its place in Sessions::to_flush_, from 1; 0: flush() passes it over
+  std::uint32_t sent = 0;    // bytes of `sending` that the kernel has taken, and its lead
+  Block sending;             // stays put while send_in_flight
+  Block queued;              // plaintext; becomes `sending` when that is done, through TLS if any
+  Block gathered;            // a message that came in pieces, so far, behind kHeadroom
 
   Instant since;          // entered this state
   Instant heard_at;       // last received anything
@@ -87,8 +88,9 @@ struct Session {
   std::unique_ptr<SocketAddress> client;  // as a proxy told it; else the socket's own peer
   wire::FrameDecoder decoder{wire::Role::server, 0};
 
+  /// Unsent output in blocks: without the message that leaves from where it lies.
   [[nodiscard]] std::size_t backlog_bytes() const noexcept {
-    return sending.size - sent + std::size_t{queued.size} + (secure ? secure->wire.size : 0);
+    return sending.size - sent + std::size_t{queued.size} - lead + (secure ? secure->wire.size : 0);
   }
 };
 static_assert(sizeof(Session) <= 256 - 12, "what an idle session may cost, its timer included");

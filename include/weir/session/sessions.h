@@ -7,9 +7,23 @@
 // stranger.
 //
 // Nothing is allocated per message: input lies in the receive buffer it arrived in unless a
-// message came in pieces, output in pooled blocks. Output is gathered per session and sent by
-// flush(), once per loop and session. A compressed message is inflated once it is whole: no session
-// holds an inflater for it unless it has a context of its own.
+// message came in pieces, output in pooled blocks. A message that is forwarded leaves from where
+// it lies: our frame header is shorter than the one that it came with, which had a mask, and takes
+// its place. Output is gathered per session and sent by flush(), once per loop and session. A
+// compressed message is inflated once it is whole: no session holds an inflater for it unless it
+// has a context of its own.
+//
+// A send is tried once, as it is submitted, and is heard of only where it fell short: one
+// completion less a message, and no second wake-up for it. So after the loop's one system call the
+// memory of whatever did not fall short is free again, receive buffers among it: no slow reader
+// can hold one back. What fell short is copied out and goes on as a send that waits for room. Where
+// something is to follow a send, as on the way to a close, it is an ordinary one, which completes.
+//
+// A session whose peer sends much at a time is read in bulk instead: the ring says when it is
+// readable, and one plain call receives into the one large buffer that all such sessions share,
+// out of which answers are sent by another. A batch of large messages would fill as many receive
+// buffers and pass through the caches three times; here each message is still in the first-level
+// cache when it leaves, and two system calls are little beside it.
 //
 // How sessions end, and with which code (RFC 6455, 7.4; "-": no close frame can be sent):
 //   the peer's close, answered                its own code, 1000 for one without
@@ -30,6 +44,7 @@
 #pragma once
 
 #include <array>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -123,9 +138,12 @@ class Sessions {
   /// against it: it then counts as ended at once.
   void adopt(UniqueFd fd, Door door, Instant now);
 
-  /// The completions of the operations that this queued: Op::receive and Op::send.
+  /// The completions of the operations that this queued: Op::receive, Op::send and Op::short_send.
   void on_receive(const io::Completion& completion, Instant now);
   void on_send(const io::Completion& completion, Instant now);
+  void on_short_send(const io::Completion& completion) noexcept;
+  /// To be called when the completions that were there after the ring was entered were handed over.
+  void finish_sends(Instant now);
 
   [[nodiscard]] std::optional<Instant> next_deadline() const noexcept { return timers_.next(); }
   void run_deadlines(Instant now);
@@ -148,6 +166,36 @@ class Sessions {
   friend class Peer;
   static constexpr std::size_t kSlabChunk = 256;              // sessions allocated together
   static constexpr std::size_t kRecordBytesMax = 16 * 1'024;  // plaintext of a TLS record
+  /// Before a gathered message, for the header that it is forwarded with.
+  static constexpr std::size_t kHeadroom = wire::kServerHeaderBytesMax;
+  static constexpr std::uint16_t kNoBuffer = std::numeric_limits<std::uint16_t>::max();
+  static constexpr std::uint16_t kBulkBuffer = kNoBuffer - 1;
+  static constexpr std::size_t kBulkBytes = 512 * 1'024;    // of the large buffer
+  static constexpr std::size_t kBulkFromBytes = 8 * 1'024;  // received at once
+  static constexpr std::uint8_t kSmallReadsMax = 64;        // in a row, and it was not bulk
+  static constexpr int kBulkReadsMax = 4;                   // of one session in one turn
+  static constexpr std::int32_t kWhole = std::numeric_limits<std::int32_t>::max();
+
+  /// What flush() is to send for one session, or has sent: frames that lie in a receive buffer,
+  /// or with kNoBuffer those of its blocks.
+  struct Outgoing {
+    std::uint32_t slot = 0;
+    std::uint16_t buffer = kNoBuffer;  // given back when this is done with
+    std::uint32_t size = 0;
+    std::byte* data = nullptr;
+    std::int32_t result = kWhole;  // of a send that fell short
+  };
+  /// The receive buffer whose bytes are being taken in.
+  struct Receiving {
+    std::uint16_t buffer = kNoBuffer;
+    bool held = false;         // by one of to_flush_, which gives it back
+    std::uint32_t holder = 0;  // its place there, from 1
+  };
+  /// Where the message lies that a handler is looking at: in the block, or the buffer received.
+  struct Lying {
+    std::span<std::byte> bytes;
+    Block* block = nullptr;
+  };
 
   // The slab.
   [[nodiscard]] Session& at(std::uint32_t slot) noexcept {
@@ -170,11 +218,15 @@ class Sessions {
   [[nodiscard]] bool close_tls(Session& session);
 
   // Receiving (receive.cpp).
+  void read_bulk(Session& session, Instant now);
+  void change_mode(Session& session, bool bulk);
+  [[nodiscard]] bool over_high_water(const Session& session) const noexcept;
   void take(Session& session, std::span<std::byte> in, Instant now);
   void take_plaintext(Session& session, std::span<std::byte> in, Instant now);
   void take_frames(Session& session, std::span<std::byte> in, Instant now);
   void take_data(Session& session, const wire::Event& event);
-  void deliver(Session& session, wire::Opcode opcode, std::span<std::byte> bytes);
+  void gather(Session& session, std::span<const std::byte> piece);
+  void deliver(Session& session, wire::Opcode opcode, Lying message);
   template <class Call>
   void call_handler(Session& session, Call call);
   [[nodiscard]] bool within_rate(Session& session);
@@ -190,12 +242,26 @@ class Sessions {
   // Sending (send.cpp).
   [[nodiscard]] bool send_message(Session& session, wire::Opcode opcode,
                                   std::span<const std::byte> payload);
+  [[nodiscard]] bool forward_message(Session& session, Message message);
+  [[nodiscard]] bool may_send(Session& session);
+  [[nodiscard]] bool send_from_block(Session& session, Message message);
+  [[nodiscard]] bool send_from_buffer(Session& session, Message message);
   void send_frame(Session& session, wire::Opcode opcode, std::span<const std::byte> payload,
                   bool compressed = false);
   void send_raw(Session& session, std::string_view bytes);
   void send_close(Session& session, wire::CloseCode code, std::string_view reason);
-  void list_for_flush(Session& session);
+  [[nodiscard]] std::span<std::byte> queue_room(Session& session, std::size_t bytes);
+  Outgoing& outgoing_of(Session& session);
+  void list_for_flush(Session& session) { (void)outgoing_of(session); }
+  void unlist(Session& session) noexcept;
+  void leave_buffer(Outgoing& out) noexcept;
   void start_send(Session& session, Block& next);
+  void send_now(Session& session, Outgoing out);
+  void send_at_once(Outgoing& listed);
+  void send_on(Session& session);
+  void fell_short(Session& session, const Outgoing& out);
+  void send_failed(Session& session, int error);
+  void sent_whole(Session& session);
   void send_finished(Session& session);
 
   // Life (sessions.cpp).
@@ -226,7 +292,11 @@ class Sessions {
   io::TimerWheel timers_;
   std::vector<std::unique_ptr<std::array<Session, kSlabChunk>>> slab_;
   std::vector<std::uint32_t> free_places_;
-  std::vector<std::uint32_t> to_flush_;
+  std::vector<Outgoing> to_flush_;
+  std::vector<Outgoing> sent_;  // since the ring was last known to have answered everything
+  Receiving receiving_;
+  std::unique_ptr<std::byte[]> bulk_;  // made when first needed
+  Lying lying_;
   std::size_t count_ = 0;
   std::size_t open_count_ = 0;
   Instant now_;  // of the loop's turn; for what handlers cause

@@ -134,6 +134,9 @@ class FrameDecoder {
 
   [[nodiscard]] bool finished() const noexcept { return stage_ == Stage::finished; }
 
+  /// What is still to come of the payload that the frame in progress declared.
+  [[nodiscard]] std::uint64_t frame_bytes_left() const noexcept { return frame_bytes_left_; }
+
   /// Whether the bytes so far end inside a message (for draining: a good moment to close is
   /// between messages).
   [[nodiscard]] bool inside_message() const noexcept {

@@ -64,7 +64,7 @@ TEST_F(RingTest, ReceivesIntoLentBuffersUntilTheStreamEnds) {
     ASSERT_EQ(done.size(), 1U);
     EXPECT_EQ(done[0].tag.slot, 11U);
     EXPECT_TRUE(done[0].more());
-    const auto bytes = buffers->lent(*done[0].buffer(), static_cast<std::size_t>(done[0].result));
+    const auto bytes = buffers->take(*done[0].buffer(), static_cast<std::size_t>(done[0].result));
     EXPECT_EQ(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()), text);
     buffers->give_back(*done[0].buffer());
   }

@@ -24,7 +24,7 @@ using namespace std::string_view_literals;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// Echoes, and notes what it was told.
+/// Echoes by copies, or forwards, and notes what it was told.
 class Recorder final : public Handler {
  public:
   void on_open(Peer&) override { ++opened; }
@@ -33,6 +33,10 @@ class Recorder final : public Handler {
                           message.bytes.size());
     if (close_on_message) peer.close(wire::CloseCode::normal, "enough");
     if (throws) throw std::runtime_error{"out of ideas"};
+    if (forwards) {
+      sent += peer.forward(message) ? 1 : 0;
+      return;
+    }
     for (int i = 0; i < copies; ++i) sent += peer.send(message.opcode, message.bytes) ? 1 : 0;
   }
   void on_close(Peer& peer, wire::CloseCode code) override {
@@ -45,6 +49,7 @@ class Recorder final : public Handler {
   std::vector<wire::CloseCode> closed;
   bool close_on_message = false;
   bool throws = false;
+  bool forwards = false;
   int copies = 1;
   int sent = 0;
 };
@@ -78,7 +83,7 @@ class SessionTest : public testing::Test {
     auto ring = io::Ring::create({.submissions = 64, .completions = 256});
     if (!ring) GTEST_SKIP() << to_string(ring.error());
     ring_ = std::make_unique<io::Ring>(std::move(*ring));
-    auto buffers = io::BufferRing::create(*ring_, {.buffers = 16, .buffer_bytes = 4'096});
+    auto buffers = io::BufferRing::create(*ring_, {.buffers = 16, .buffer_bytes = buffer_bytes_});
     ASSERT_TRUE(buffers);
     buffers_ = std::make_unique<io::BufferRing>(std::move(*buffers));
     ASSERT_TRUE(ring_->enable());
@@ -114,7 +119,10 @@ class SessionTest : public testing::Test {
     completions_ += ring_->reap([&](const io::Completion& c) {
       if (c.tag.operation() == io::Op::receive) sessions_->on_receive(c, now_);
       if (c.tag.operation() == io::Op::send) sessions_->on_send(c, now_);
+      if (c.tag.operation() == io::Op::short_send) sessions_->on_short_send(c);
     });
+    sessions_->finish_sends(now_);
+    buffers_->end_batch();
     sessions_->run_deadlines(now_);
     sessions_->flush(now_);
   }
@@ -157,6 +165,7 @@ class SessionTest : public testing::Test {
     return completions_ == before;
   }
 
+  std::uint32_t buffer_bytes_ = 4'096;
   SessionRules rules_;
   std::uint64_t completions_ = 0;
   Recorder handler_;
