@@ -1,5 +1,6 @@
-"""What compare and scale share: servers as processes, the load that drives them, and what the
-kernel says they cost.
+"""What compare, scale and the guards (tests/guards) share: servers as processes, the load that
+drives them, and what the kernel says they cost. Where `server` is asked for, anything with a pid
+and a port will do.
 
 CPU is that of the server's whole process tree, thread by thread, from /proc/PID/task/*/schedstat:
 nanoseconds on a CPU, exact whenever the thread sleeps, which it does while the load stands still
@@ -230,20 +231,45 @@ def settle():
     time.sleep(0.01)
 
 
-def measure(server, binary, arguments, cpus):
-    """A Sample of `server` under the load that `arguments` describe."""
+def window(server, binary, arguments, cpus, reading):
+    """What the load says of one window of `arguments` on `server`, and `reading()` just before it
+    and just after, while nothing is in flight."""
     with Load(binary, server.port, arguments, cpus) as load:
         load.await_event("begin")
         settle()
-        pids = server.family()
-        before = cpu_by_thread(pids)
+        before = reading()
         load.go()
         facts = load.await_event("end")
         settle()
-        after = cpu_by_thread(server.family())
+        after = reading()
         load.finish()
     if facts["messages"] == 0:
         raise Failed("nothing was done in the window")
     if "--deflate" in arguments and facts["compressed"] < facts["messages"]:
         raise Failed("it agreed to compress, and did not")
+    return facts, before, after
+
+
+def measure(server, binary, arguments, cpus):
+    """A Sample of `server` under the load that `arguments` describe."""
+    facts, before, after = window(server, binary, arguments, cpus, lambda: cpu_by_thread(family(server.pid)))
     return Sample(facts["messages"], facts["seconds"], cpu_between(before, after), facts)
+
+
+FIRST_SESSIONS = 100  # before idle ones are counted: what the first of them make a server set up
+
+
+def bytes_per_idle_session(server, binary, counts, cpus):
+    """How much private memory `server` has more for each of so many idle sessions, by their count,
+    over what it has with the first of them."""
+    steps = [FIRST_SESSIONS + count for count in (0, *counts)]
+    with Load(binary, server.port, ["idle", "--steps", ",".join(map(str, steps))], cpus) as load:
+        sizes = []
+        for _ in steps:
+            if sizes:
+                load.go()
+            load.await_event("open")
+            time.sleep(0.3)  # whatever is put off until there is nothing to do
+            sizes.append(private_bytes(family(server.pid)))
+        load.finish()
+    return {count: (size - sizes[0]) / count for count, size in zip(counts, sizes[1:])}
