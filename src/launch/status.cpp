@@ -56,6 +56,7 @@ constexpr std::array kRowCounters{
     RowCounter{"tls_failed", &weir_row::tls_failed},
     RowCounter{"compressed_in", &weir_row::compressed_in},
     RowCounter{"compressed_out", &weir_row::compressed_out},
+    RowCounter{"io_uring_enters", &weir_row::enters},
 };
 
 /// The same of the steering program: what it answered on the SYN.
