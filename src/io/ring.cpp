@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cassert>
@@ -18,9 +19,9 @@ constexpr unsigned kSetupFlags = IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL |
                                  IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN |
                                  IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
 
-constexpr std::array kAllowedOps{IORING_OP_ACCEPT,      IORING_OP_RECV, IORING_OP_SEND,
-                                 IORING_OP_POLL_ADD,    IORING_OP_READ, IORING_OP_CLOSE,
-                                 IORING_OP_ASYNC_CANCEL};
+constexpr std::array kAllowedOps{IORING_OP_ACCEPT,       IORING_OP_RECV,   IORING_OP_SEND,
+                                 IORING_OP_POLL_ADD,     IORING_OP_READ,   IORING_OP_CLOSE,
+                                 IORING_OP_ASYNC_CANCEL, IORING_OP_TIMEOUT};
 
 constexpr std::uint8_t kAllowedSqeFlags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
 
@@ -81,6 +82,11 @@ Result<void> restrict_ring(io_uring& ring) {
       error < 0)
     return os_error("restricting the io_uring", -error);
   return {};
+}
+
+__kernel_timespec to_timespec(Duration time) noexcept {
+  const auto ns = std::max<std::int64_t>(time.count(), 0);
+  return {.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
 }
 
 /// Asks for success to go unreported: nobody waits for it.
@@ -175,6 +181,13 @@ void Ring::read(int fd, std::span<std::byte> into, Tag tag) noexcept {
   sqe.user_data = tag.user_data();
 }
 
+void Ring::timeout(Duration time, Tag tag) noexcept {
+  io_uring_sqe& sqe = queue();
+  timeout_ = to_timespec(time);
+  io_uring_prep_timeout(&sqe, &timeout_, 0, 0);
+  sqe.user_data = tag.user_data();
+}
+
 void Ring::cancel(Tag target) noexcept {
   io_uring_sqe& sqe = queue();
   io_uring_prep_cancel64(&sqe, target.user_data(), 0);
@@ -194,11 +207,7 @@ void Ring::close(int fd) noexcept {
 }
 
 Result<void> Ring::submit_and_wait(std::optional<Duration> timeout) noexcept {
-  __kernel_timespec spec{};
-  if (timeout) {
-    const auto ns = std::max<std::int64_t>(timeout->count(), 0);
-    spec = {.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
-  }
+  __kernel_timespec spec = to_timespec(timeout.value_or(Duration::zero()));
   io_uring_cqe* first = nullptr;
   ++enters_;
   const int result =

@@ -24,6 +24,8 @@ using steering::add_own;
 /// How long a worker that ran out of descriptors or memory leaves its queue alone, unless one of
 /// its sessions ends before: trying again at once would spin.
 constexpr Duration kAcceptPause = std::chrono::milliseconds{100};
+/// Between two ticks, at which deadlines are looked at too, however long the hang threshold is.
+constexpr Duration kTickMax = std::chrono::milliseconds{100};
 /// Between two log lines about such a limit.
 constexpr Duration kLimitLogPause = std::chrono::seconds{10};
 
@@ -116,6 +118,7 @@ Worker::Worker(const WorkerOptions& options, process::WorkerSeat& seat, session:
       now_{monotonic_now()} {
   for (std::uint32_t i = 0; i < listeners_.size(); ++i) arm_accept(i);
   arm_signal();
+  if (options_.hang_threshold.count() > 0) arm_tick();
   slot_.woke(now_);
 }
 
@@ -152,6 +155,7 @@ void Worker::dispatch(const io::Completion& completion) {
     case Op::short_send: return sessions_.on_short_send(completion);
     case Op::accept: return on_accept(completion);
     case Op::signal: return on_signal(completion.result);
+    case Op::tick: return arm_tick();
     case Op::ignored: return;
   }
   spdlog::error("completion of an unknown operation {}", completion.tag.user_data());
@@ -210,6 +214,10 @@ void Worker::resume_accepts() {
 
 // --- stopping ---------------------------------------------------------------------------------
 
+void Worker::arm_tick() {
+  ring_.timeout(std::min(options_.hang_threshold / 3, kTickMax), Tag::of(Op::tick));
+}
+
 void Worker::arm_signal() {
   ring_.read(signals_.get(), std::as_writable_bytes(std::span{&signal_, 1}), Tag::of(Op::signal));
 }
@@ -252,15 +260,20 @@ void Worker::report_turn(Instant woke, Instant sleeps, unsigned completions) {
   add_own(row.loops, 1);
   store_own(row.pending, completions);
   store_own(row.enters, earlier_.enters + ring_.enters());
-  for (const Total& total : kTotals)
-    store_own(row.*total.in_row, earlier_.*total.in_row + traffic.*total.of_worker);
+  for (const Total& total : kTotals) {
+    const std::uint64_t now = traffic.*total.of_worker;
+    if (std::exchange(reported_.*total.of_worker, now) != now)
+      store_own(row.*total.in_row, earlier_.*total.in_row + now);
+  }
 }
 
+/// With ticks, which come soon enough for every deadline, a sleep has no limit of its own: setting
+/// up and taking down a timer for each would be paid with every message.
 std::optional<Duration> Worker::sleep_limit(Instant now) const {
   if (!ring_.everything_answered()) return Duration::zero();  // sends wait to be finished
+  if (options_.hang_threshold.count() > 0) return std::nullopt;
   std::optional<Duration> limit;
   const auto at_most = [&](Duration d) { limit = limit ? std::min(*limit, d) : d; };
-  if (options_.hang_threshold.count() > 0) at_most(options_.hang_threshold / 3);
   if (const auto deadline = sessions_.next_deadline()) at_most(*deadline - now);
   if (resume_accepts_at_) at_most(*resume_accepts_at_ - now);
   return limit;

@@ -18,6 +18,8 @@ constexpr unsigned kLength = 0x7f;
 constexpr unsigned kLength16 = 126;  // the length is in the next two bytes
 constexpr unsigned kLength64 = 127;  // in the next eight
 
+constexpr std::size_t kShortHeaderBytes = 2 + sizeof(MaskKey);
+
 /// Bit n: opcode n has a meaning.
 constexpr unsigned kKnownOpcodes = 0b0000'0111'0000'0111;
 
@@ -51,9 +53,47 @@ std::span<std::byte> take(std::span<std::byte>& in, std::size_t size) noexcept {
 FrameDecoder::FrameDecoder(Role role, std::uint64_t message_bytes_max, bool deflate) noexcept
     : message_bytes_max_{message_bytes_max}, role_{role}, deflate_{deflate} {}
 
+/// The ordinary case by itself: a whole message in one short frame that lies whole in the input.
+/// False, and nothing is done, for any other and for every defect.
+bool FrameDecoder::take_whole_message(std::span<std::byte>& in, Event& event) noexcept {
+  if (in.size() < kShortHeaderBytes || header_bytes_ != 0 || inside_message()) return false;
+  const unsigned first = to_unsigned(in[0]);
+  const bool is_text = first == (kFin | static_cast<unsigned>(Opcode::text));
+  if (!is_text && first != (kFin | static_cast<unsigned>(Opcode::binary))) return false;
+  std::size_t length = to_unsigned(in[1]) ^ kMasked;  // too large for one without a mask
+  std::size_t header = kShortHeaderBytes;
+  if (length == kLength16) {
+    length = read_big_endian(in.data() + 2, 2);
+    header += 2;
+    if (length < kLength16) return false;
+  } else if (length > kLength16) {
+    return false;
+  }
+  if (in.size() < header + length || length > message_bytes_max_) return false;
+
+  MaskKey key;
+  std::copy_n(in.data() + header - key.size(), key.size(), key.begin());
+  const std::span<std::byte> payload = in.subspan(header, length);
+  in = in.subspan(header + length);
+  const bool is_ascii = apply_mask(payload, key, 0);
+  if (is_text && !is_ascii && !is_utf8(payload)) [[unlikely]] {
+    event = fail(FrameError::invalid_utf8);
+    return true;
+  }
+  event.kind = Event::Kind::data;
+  event.opcode = is_text ? Opcode::text : Opcode::binary;
+  event.first = true;
+  event.last = true;
+  event.bytes = payload;
+  return true;
+}
+
 Event FrameDecoder::next(std::span<std::byte>& in) noexcept {
   switch (stage_) {
-    case Stage::header: break;
+    case Stage::header:
+      if (Event event; role_ == Role::server && take_whole_message(in, event)) [[likely]]
+        return event;
+      break;
     case Stage::payload: return take_payload(in);
     case Stage::control: return take_control(in);
     case Stage::lent:
@@ -164,8 +204,9 @@ Event FrameDecoder::take_payload(std::span<std::byte>& in) noexcept {
   const std::span<std::byte> piece =
       take(in, static_cast<std::size_t>(std::min<std::uint64_t>(frame_bytes_left_, in.size())));
   frame_bytes_left_ -= piece.size();
+  bool is_ascii = false;
   if (role_ == Role::server) {
-    apply_mask(piece, key_, key_phase_);
+    is_ascii = apply_mask(piece, key_, key_phase_);
     key_phase_ = static_cast<std::uint8_t>((key_phase_ + piece.size()) & 3);
   }
 
@@ -176,7 +217,8 @@ Event FrameDecoder::take_payload(std::span<std::byte>& in) noexcept {
               .compressed = message_compressed_,
               .bytes = piece};
   if (message_opcode_ == Opcode::text && !message_compressed_) {
-    if (!text_.feed(piece)) return fail(FrameError::invalid_utf8);
+    const bool is_plain = is_ascii && text_.complete();
+    if (!is_plain && !text_.feed(piece)) return fail(FrameError::invalid_utf8);
     if (event.last && !text_.complete()) return fail(FrameError::invalid_utf8);
   }
   message_begun_ = true;

@@ -76,6 +76,8 @@ class Ring {
   /// the completions were reaped, each such send that did not complete has taken all its bytes.
   void send_now(int fd, std::span<const std::byte> bytes, Tag tag) noexcept;
   void read(int fd, std::span<std::byte> into, Tag tag) noexcept;
+  /// One completion, with -ETIME, when `time` has passed since it was submitted.
+  void timeout(Duration time, Tag tag) noexcept;
   /// Ends the one operation that carries `target`; it completes with ECANCELED or its result. No
   /// completion of its own.
   void cancel(Tag target) noexcept;
@@ -120,6 +122,7 @@ class Ring {
   [[nodiscard]] io_uring_sqe& queue() noexcept;
 
   io_uring ring_{};
+  __kernel_timespec timeout_{};  // read when the operation is submitted
   std::uint64_t enters_ = 0;
   bool everything_answered_ = true;
   bool owned_ = false;

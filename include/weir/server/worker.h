@@ -9,7 +9,7 @@
 //
 // A sign of life is due every third of the hang threshold, also when there is nothing to do: the
 // steering program takes a slot that has not woken within the threshold for hung, and a worker
-// that was stopped in its sleep must not look like one that merely sleeps.
+// that was stopped in its sleep must not look like one that merely sleeps. The ring ticks for it.
 #pragma once
 
 #include <sys/signalfd.h>
@@ -82,6 +82,7 @@ class Worker {
   void arm_accept(std::uint32_t listener);
   void resume_accepts();
   void arm_signal();
+  void arm_tick();
   void on_signal(int result);
   void stop();
   void finish_stopping();
@@ -99,7 +100,8 @@ class Worker {
   ClientGate gate_;
   std::optional<tls::Context> tls_;
   session::Sessions sessions_;
-  weir_row earlier_;  // of the slot's earlier workers: the row's totals are the service's
+  weir_row earlier_;           // of the slot's earlier workers: the row's totals are the service's
+  session::Traffic reported_;  // what of ours is in it
   Instant now_;
   std::uint64_t ends_reported_ = 0;
   std::uint32_t accepts_armed_ = 0;            // multishot accepts in the kernel

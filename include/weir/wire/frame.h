@@ -147,6 +147,7 @@ class FrameDecoder {
   enum class Stage : std::uint8_t { header, payload, control, lent, finished };
   using ControlPayload = std::array<std::byte, kControlPayloadBytesMax>;
 
+  bool take_whole_message(std::span<std::byte>& in, Event& event) noexcept;
   bool gather_header(std::span<std::byte>& in) noexcept;
   FrameError begin_frame(const std::byte* header) noexcept;
   FrameError begin_data_frame(Opcode opcode, bool rsv1, std::uint64_t payload_bytes) noexcept;

@@ -86,6 +86,20 @@ TEST_P(MaskKernels, TakePhasesPastFour) {
   EXPECT_EQ(actual, expected);
 }
 
+TEST_P(MaskKernels, SayWhetherTheResultIsAscii) {
+  for (std::size_t length = 0; length <= 1'100; length += length < 300 ? 1 : 100) {
+    Bytes text(length, std::byte{0x7f});
+    apply_mask_scalar(text, kKey, 1);
+    EXPECT_TRUE(GetParam().apply(text, kKey, 1)) << length;
+    for (std::size_t at = 0; at < length; ++at) {
+      text[at] = std::byte{0x80};
+      apply_mask_scalar(text, kKey, 2);
+      ASSERT_FALSE(GetParam().apply(text, kKey, 2)) << at << " of " << length;
+      text[at] = std::byte{0x7f};
+    }
+  }
+}
+
 std::vector<MaskKernel> kernels_and_apply_mask() {
   std::vector<MaskKernel> all{mask_kernels().begin(), mask_kernels().end()};
   all.push_back({"apply_mask", apply_mask});
