@@ -14,7 +14,7 @@ Result<BufferRing> BufferRing::create(Ring& ring, const BufferRingOptions& optio
   BufferRing made;
   made.options_ = options;
   void* mapping = ::mmap(nullptr, made.mapped_bytes(), PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (mapping == MAP_FAILED)
     return os_error("mapping receive buffers", errno, "raise the memory limit");
   made.ring_ = static_cast<io_uring_buf_ring*>(mapping);

@@ -40,7 +40,7 @@ void Sessions::on_receive(const io::Completion& completion, Instant now) {
     receiving_ = {.buffer = *buffer};
     take(session, buffers_.take(*buffer, bytes), now);
     if (!std::exchange(receiving_, {}).held) buffers_.give_back(*buffer);
-    if (!session.bulk && bytes >= kBulkFromBytes) change_mode(session, true);
+    if (!session.bulk && bytes == buffers_.buffer_bytes()) change_mode(session, true);
   } else {  // a poll's: the events
     read_bulk(session, now);
   }
@@ -64,7 +64,7 @@ void Sessions::read_bulk(Session& session, Instant now) {
     if (receiving_.held) send_at_once(to_flush_[receiving_.holder - 1]);
     receiving_ = {};
     if (session.state == State::free || session.state == State::releasing) return;
-    if (bytes >= kBulkFromBytes) {
+    if (bytes >= buffers_.buffer_bytes()) {
       session.small_reads = 0;
     } else if (++session.small_reads >= kSmallReadsMax) {
       return change_mode(session, false);

@@ -25,7 +25,7 @@ struct BufferRingOptions {
   std::uint16_t group = 0;
   std::uint32_t buffers = 256;          // a power of two
   std::uint32_t lent_at_first = 32;     // of these
-  std::uint32_t buffer_bytes = 17'408;  // 16 KiB of payload and its frame header in one piece
+  std::uint32_t buffer_bytes = 2'048;
 };
 
 class BufferRing {
@@ -37,6 +37,7 @@ class BufferRing {
   ~BufferRing();
 
   [[nodiscard]] std::uint16_t group() const noexcept { return options_.group; }
+  [[nodiscard]] std::uint32_t buffer_bytes() const noexcept { return options_.buffer_bytes; }
 
   /// The first `bytes` of a buffer that a completion brought; the caller's until it gives the
   /// buffer back. To be called once for each such completion.

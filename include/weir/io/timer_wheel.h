@@ -10,9 +10,9 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <optional>
-#include <vector>
 
 #include "weir/base/clock.h"
 
@@ -65,7 +65,7 @@ class TimerWheel {
 
   std::uint64_t done_;  // the last tick whose bucket was run
   std::uint32_t armed_ = 0;
-  std::vector<Node> nodes_;  // by id
+  std::deque<Node> nodes_;  // by id; grows without being copied
   std::array<std::uint32_t, kBuckets> heads_;
   std::array<std::uint64_t, kBuckets / 64> occupied_{};  // a bit a bucket
 };
