@@ -57,7 +57,7 @@ void Sessions::inflate(Session& session, Opcode opcode, std::span<const std::byt
 
   if (error == FrameError::none) {
     ++traffic_.compressed_in;
-    deliver(session, opcode, {.bytes = message.bytes(), .block = nullptr});
+    deliver(session, opcode, message.bytes());
   } else {
     if (!own) inflater.reset();
     fail_on(session, error, now_);

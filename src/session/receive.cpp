@@ -166,7 +166,7 @@ void Sessions::take_data(Session& session, const Event& event) {
   if (event.first && !within_rate(session)) return;
   if (event.first && event.last) {
     if (event.compressed) return inflate(session, event.opcode, event.bytes);
-    return deliver(session, event.opcode, {.bytes = event.bytes});
+    return deliver(session, event.opcode, event.bytes);
   }
   gather(session, event.bytes);
   if (!event.last) return;
@@ -178,7 +178,7 @@ void Sessions::take_data(Session& session, const Event& event) {
   if (event.compressed)
     inflate(session, event.opcode, bytes);
   else
-    deliver(session, event.opcode, {.bytes = bytes, .block = &message});
+    deliver(session, event.opcode, bytes, &message);
   blocks_.give_back(message);
 }
 
@@ -193,13 +193,15 @@ void Sessions::gather(Session& session, std::span<const std::byte> piece) {
   blocks_.append(gathered, piece);
 }
 
-void Sessions::deliver(Session& session, Opcode opcode, Lying message) {
+// The pieces of a message travel as arguments of their own, in registers: as one struct they would
+// be stored in parts and loaded whole, which the processor cannot forward.
+void Sessions::deliver(Session& session, Opcode opcode, std::span<std::byte> bytes, Block* block) {
   ++traffic_.messages_in;
-  lying_ = message;
+  lying_ = {.begin = bytes.data(), .end = bytes.data() + bytes.size(), .block = block};
   call_handler(session, [&](Peer& peer) {
-    handler_.on_message(peer, Message{.opcode = opcode, .bytes = message.bytes});
+    handler_.on_message(peer, Message{.opcode = opcode, .bytes = bytes});
   });
-  lying_ = {};
+  lying_.begin = nullptr;
 }
 
 /// Lets one more message in, or closes. The bucket is kept as in steering's clients.h.

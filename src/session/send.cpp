@@ -24,8 +24,9 @@ void Peer::close(CloseCode code, std::string_view reason) {
   sessions_.begin_close(session_, code, reason, sessions_.now_);
 }
 
-bool Peer::forward(Message message) {
-  return session_.state == State::open && sessions_.forward_message(session_, message);
+bool Peer::forward(const Message& message) {
+  return session_.state == State::open &&
+         sessions_.forward_message(session_, message.opcode, message.bytes);
 }
 
 std::size_t Peer::backlog_bytes() const noexcept {
@@ -55,30 +56,28 @@ bool Sessions::send_message(Session& session, Opcode opcode, std::span<const std
   return true;
 }
 
-bool Sessions::forward_message(Session& session, Message message) {
-  const std::byte* const begin = lying_.bytes.data();
-  const bool lies = begin != nullptr && message.bytes.data() >= begin &&
-                    message.bytes.data() + message.bytes.size() <= begin + lying_.bytes.size();
+bool Sessions::forward_message(Session& session, Opcode opcode, std::span<std::byte> bytes) {
+  const bool lies = lying_.begin != nullptr && bytes.data() >= lying_.begin &&
+                    bytes.data() + bytes.size() <= lying_.end;
   // Before it there must be nothing, or it would overtake that.
   const bool first = session.queued.size == 0 && !session.send_in_flight;
   if (!lies || !first || session.secure || session.compressing)
-    return send_message(session, message.opcode, message.bytes);
+    return send_message(session, opcode, bytes);
   ++traffic_.messages_out;
-  const bool left = lying_.block != nullptr ? send_from_block(session, message)
-                                            : send_from_buffer(session, message);
-  if (!left) send_frame(session, message.opcode, message.bytes);
+  const bool left = lying_.block != nullptr ? send_from_block(session, opcode, bytes)
+                                            : send_from_buffer(session, opcode, bytes);
+  if (!left) send_frame(session, opcode, bytes);
   return true;
 }
 
-bool Sessions::send_from_block(Session& session, Message message) {
-  std::array<std::byte, wire::kHeaderBytesMax> header{};
-  const std::size_t bytes = wire::encode_header(header, message.opcode, true, message.bytes.size());
-  std::byte* const begin = message.bytes.data() - bytes;  // within kHeadroom
-  const auto lead = static_cast<std::size_t>(begin - lying_.block->data);
+bool Sessions::send_from_block(Session& session, Opcode opcode, std::span<std::byte> bytes) {
+  std::byte* const begin = bytes.data() - wire::server_header_bytes(bytes.size());
+  const auto lead = static_cast<std::size_t>(begin - lying_.block->data);  // kHeadroom and less
   if (session.listed != 0 || lead > std::numeric_limits<std::uint8_t>::max()) return false;
-  std::copy_n(header.begin(), bytes, begin);
+  wire::put_server_header(begin, opcode, bytes.size());
   session.queued = std::exchange(*lying_.block, Block{});
-  session.queued.size = static_cast<std::uint32_t>(lead + bytes + message.bytes.size());
+  session.queued.size =
+      static_cast<std::uint32_t>(bytes.data() + bytes.size() - session.queued.data);
   session.lead = static_cast<std::uint8_t>(lead);
   lying_ = {};
   list_for_flush(session);
@@ -87,24 +86,22 @@ bool Sessions::send_from_block(Session& session, Message message) {
 
 /// Where an earlier message of the same buffer is on its way too, this one moves up behind it:
 /// one send for both, and still no other memory than that which the peer's bytes are in.
-bool Sessions::send_from_buffer(Session& session, Message message) {
-  Outgoing* const listed = session.listed != 0 ? &to_flush_[session.listed - 1] : nullptr;
-  const bool goes_on = listed != nullptr && listed->buffer != kNoBuffer;
-  const bool ours = goes_on && listed->buffer == receiving_.buffer;
-  if (ours != receiving_.held || (goes_on && !ours)) return false;
-  std::array<std::byte, wire::kHeaderBytesMax> header{};
-  const std::size_t bytes = wire::encode_header(header, message.opcode, true, message.bytes.size());
-  std::byte* const begin = ours ? listed->data + listed->size : message.bytes.data() - bytes;
-  if (ours) std::memmove(begin + bytes, message.bytes.data(), message.bytes.size());
-  std::copy_n(header.begin(), bytes, begin);
-  const auto size = static_cast<std::uint32_t>(bytes + message.bytes.size());
-  if (ours) {
-    listed->size += size;
+bool Sessions::send_from_buffer(Session& session, Opcode opcode, std::span<std::byte> bytes) {
+  const std::size_t header = wire::server_header_bytes(bytes.size());
+  const auto size = static_cast<std::uint32_t>(header + bytes.size());
+  Outgoing& out = outgoing_of(session);
+  if (receiving_.held) {
+    if (out.buffer != receiving_.buffer) return false;  // another session's
+    std::byte* const begin = out.data + out.size;
+    std::memmove(begin + header, bytes.data(), bytes.size());
+    wire::put_server_header(begin, opcode, bytes.size());
+    out.size += size;
     return true;
   }
-  Outgoing& out = outgoing_of(session);
+  if (out.buffer != kNoBuffer) return false;  // it has one from before
+  out.data = bytes.data() - header;
+  wire::put_server_header(out.data, opcode, bytes.size());
   out.buffer = receiving_.buffer;
-  out.data = begin;
   out.size = size;
   receiving_.held = true;
   receiving_.holder = session.listed;
@@ -113,12 +110,11 @@ bool Sessions::send_from_buffer(Session& session, Message message) {
 
 void Sessions::send_frame(Session& session, Opcode opcode, std::span<const std::byte> payload,
                           bool compressed) {
-  std::array<std::byte, wire::kHeaderBytesMax> header{};
-  const std::size_t header_bytes =
-      wire::encode_header(header, opcode, true, payload.size(), compressed);
-  const std::span out = queue_room(session, header_bytes + payload.size());
-  std::copy_n(header.begin(), header_bytes, out.begin());
-  std::ranges::copy(payload, out.subspan(header_bytes).begin());
+  const std::size_t header = wire::server_header_bytes(payload.size());
+  const std::span out = queue_room(session, header + payload.size());
+  wire::put_server_header(out.data(), opcode, payload.size());
+  if (compressed) out[0] |= wire::kCompressed;
+  std::ranges::copy(payload, out.subspan(header).begin());
 }
 
 void Sessions::send_raw(Session& session, std::string_view bytes) {

@@ -1,5 +1,5 @@
 // The sending half of the frame codec: headers and close payloads.
-#include <bit>
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 
@@ -7,6 +7,9 @@
 
 namespace weir::wire {
 namespace {
+
+constexpr std::byte kFin{0x80};     // of the first byte
+constexpr std::byte kMasked{0x80};  // of the second
 
 /// Writes the low `size` bytes of `value` in network byte order; returns where they end.
 std::byte* put_big_endian(std::byte* at, std::uint64_t value, std::size_t size) noexcept {
@@ -24,6 +27,20 @@ std::string_view cut_to(std::string_view text, std::size_t bytes_max) noexcept {
 
 }  // namespace
 
+void put_server_header(std::byte* at, Opcode opcode, std::uint64_t payload_bytes) noexcept {
+  assert(payload_bytes >> 63 == 0);
+  *at++ = kFin | static_cast<std::byte>(opcode);
+  if (payload_bytes <= 125) {
+    *at = static_cast<std::byte>(payload_bytes);
+  } else if (payload_bytes <= 0xffff) {
+    *at++ = std::byte{126};
+    put_big_endian(at, payload_bytes, 2);
+  } else {
+    *at++ = std::byte{127};
+    put_big_endian(at, payload_bytes, 8);
+  }
+}
+
 std::size_t encode_header(std::span<std::byte, kHeaderBytesMax> out, Opcode opcode, bool fin,
                           std::uint64_t payload_bytes, bool compressed,
                           std::optional<MaskKey> mask) noexcept {
@@ -31,24 +48,16 @@ std::size_t encode_header(std::span<std::byte, kHeaderBytesMax> out, Opcode opco
   assert((static_cast<unsigned>(opcode) & 8) == 0 ||
          (fin && payload_bytes <= kControlPayloadBytesMax));
   assert(!compressed || opcode == Opcode::text || opcode == Opcode::binary);
-  const unsigned mask_bit = mask ? 0x80 : 0;
-  const unsigned flags = static_cast<unsigned>(fin) << 7 | static_cast<unsigned>(compressed) << 6;
-  std::byte* at = out.data();
-  *at++ = static_cast<std::byte>(flags | static_cast<unsigned>(opcode));
-  if (payload_bytes <= 125) {
-    *at++ = static_cast<std::byte>(mask_bit | payload_bytes);
-  } else if (payload_bytes <= 0xffff) {
-    *at++ = static_cast<std::byte>(mask_bit | 126);
-    at = put_big_endian(at, payload_bytes, 2);
-  } else {
-    *at++ = static_cast<std::byte>(mask_bit | 127);
-    at = put_big_endian(at, payload_bytes, 8);
-  }
+  put_server_header(out.data(), opcode, payload_bytes);
+  if (!fin) out[0] &= ~kFin;
+  if (compressed) out[0] |= kCompressed;
+  std::size_t bytes = server_header_bytes(payload_bytes);
   if (mask) {
-    std::memcpy(at, mask->data(), mask->size());
-    at += mask->size();
+    out[1] |= kMasked;
+    std::ranges::copy(*mask, out.begin() + static_cast<std::ptrdiff_t>(bytes));
+    bytes += mask->size();
   }
-  return static_cast<std::size_t>(at - out.data());
+  return bytes;
 }
 
 std::size_t encode_close_payload(std::span<std::byte, kControlPayloadBytesMax> out, CloseCode code,

@@ -35,7 +35,7 @@ class Peer {
   /// Likewise the message that is being handled, or a part of it, which need not be copied then:
   /// it leaves from where it lies. Its bytes must not be looked at again. May be called for any
   /// one peer; to send a message to several, send() it to the others first.
-  bool forward(Message message);
+  bool forward(const Message& message);
   /// Begins the closing handshake (RFC 6455, 7.1.2), after what was queued before.
   void close(wire::CloseCode code, std::string_view reason);
   /// Bytes queued and not yet taken by the kernel.

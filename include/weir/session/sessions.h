@@ -192,7 +192,8 @@ class Sessions {
   };
   /// Where the message lies that a handler is looking at: in the block, or the buffer received.
   struct Lying {
-    std::span<std::byte> bytes;
+    const std::byte* begin = nullptr;  // null: nowhere to send it from
+    const std::byte* end = nullptr;
     Block* block = nullptr;
   };
 
@@ -225,7 +226,8 @@ class Sessions {
   void take_frames(Session& session, std::span<std::byte> in, Instant now);
   void take_data(Session& session, const wire::Event& event);
   void gather(Session& session, std::span<const std::byte> piece);
-  void deliver(Session& session, wire::Opcode opcode, Lying message);
+  void deliver(Session& session, wire::Opcode opcode, std::span<std::byte> bytes,
+               Block* block = nullptr);
   template <class Call>
   void call_handler(Session& session, Call call);
   [[nodiscard]] bool within_rate(Session& session);
@@ -241,10 +243,13 @@ class Sessions {
   // Sending (send.cpp).
   [[nodiscard]] bool send_message(Session& session, wire::Opcode opcode,
                                   std::span<const std::byte> payload);
-  [[nodiscard]] bool forward_message(Session& session, Message message);
+  [[nodiscard]] bool forward_message(Session& session, wire::Opcode opcode,
+                                     std::span<std::byte> bytes);
   [[nodiscard]] bool may_send(Session& session);
-  [[nodiscard]] bool send_from_block(Session& session, Message message);
-  [[nodiscard]] bool send_from_buffer(Session& session, Message message);
+  [[nodiscard]] bool send_from_block(Session& session, wire::Opcode opcode,
+                                     std::span<std::byte> bytes);
+  [[nodiscard]] bool send_from_buffer(Session& session, wire::Opcode opcode,
+                                      std::span<std::byte> bytes);
   void send_frame(Session& session, wire::Opcode opcode, std::span<const std::byte> payload,
                   bool compressed = false);
   void send_raw(Session& session, std::string_view bytes);

@@ -180,6 +180,18 @@ class FrameDecoder {
 };
 static_assert(sizeof(FrameDecoder) <= 64, "an idle session has 256 bytes for everything");
 
+/// RSV1 of a header's first byte: the message is compressed (RFC 7692, 6).
+constexpr std::byte kCompressed{0x40};
+
+/// What the header of a server's frame with so much payload takes: 2 to 10 bytes.
+[[nodiscard]] constexpr std::size_t server_header_bytes(std::uint64_t payload_bytes) noexcept {
+  return payload_bytes <= 125 ? 2 : payload_bytes <= 0xffff ? 4 : kServerHeaderBytesMax;
+}
+
+/// Writes that header, of a whole message, to where server_header_bytes() are free before its
+/// payload.
+void put_server_header(std::byte* at, Opcode opcode, std::uint64_t payload_bytes) noexcept;
+
 /// Writes the header of a frame with `payload_bytes` to follow, its length spelt in the fewest
 /// bytes, and returns how many bytes it took: 2 to 10, and 4 more with a `mask` (for a client;
 /// the payload is the caller's to mask). `payload_bytes` is below 2^63, and below 126 for a
