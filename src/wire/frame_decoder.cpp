@@ -2,37 +2,23 @@
 // that lies whole in the input, then its payload. Pieces are gathered beside it.
 #include <algorithm>
 
+#include "frame_header.h"
 #include "weir/wire/frame.h"
 
 namespace weir::wire {
 namespace {
 
-// The first two bytes of a header (RFC 6455, 5.2).
+// The first byte of a header (RFC 6455, 5.2).
 constexpr unsigned kFin = 0x80;
 constexpr unsigned kReserved = 0x70;
 constexpr unsigned kRsv1 = 0x40;
 constexpr unsigned kOpcode = 0x0f;
 constexpr unsigned kControl = 0x08;  // of the opcode
-constexpr unsigned kMasked = 0x80;
-constexpr unsigned kLength = 0x7f;
-constexpr unsigned kLength16 = 126;  // the length is in the next two bytes
-constexpr unsigned kLength64 = 127;  // in the next eight
 
 constexpr std::size_t kShortHeaderBytes = 2 + sizeof(MaskKey);
 
 /// Bit n: opcode n has a meaning.
 constexpr unsigned kKnownOpcodes = 0b0000'0111'0000'0111;
-
-unsigned to_unsigned(std::byte byte) noexcept {
-  return std::to_integer<unsigned>(byte);
-}
-
-/// Of the whole header, told by its second byte.
-std::size_t header_size(std::byte second) noexcept {
-  const unsigned length = to_unsigned(second) & kLength;
-  const std::size_t mask = to_unsigned(second) & kMasked ? sizeof(MaskKey) : 0;
-  return 2 + mask + (length == kLength16 ? 2 : length == kLength64 ? 8 : 0);
-}
 
 /// `size` bytes in network byte order.
 std::uint64_t read_big_endian(const std::byte* at, std::size_t size) noexcept {

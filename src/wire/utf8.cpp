@@ -125,6 +125,28 @@ bool Utf8Validator::feed(std::span<const std::byte> bytes) noexcept {
   }
 }
 
+Utf8Validator::State Utf8Validator::save() const noexcept {
+  const bool inside = pending_ != 0 && pending_ != kFailed;
+  if (!inside) return {.pending = pending_};
+  return {.pending = pending_, .low = low_, .high = high_};
+}
+
+std::optional<Utf8Validator> Utf8Validator::restore(State state) noexcept {
+  bool is_known = state == State{} || state == State{.pending = kFailed};
+  // What a first byte leaves open. Past the second, a sequence stands as others do there: any of
+  // 80 to bf is next.
+  for (unsigned byte = 0xc2; byte <= 0xf4; ++byte) {
+    const Lead first = lead(static_cast<std::uint8_t>(byte));
+    is_known |= state == State{first.continuation_bytes, first.second_low, first.second_high};
+  }
+  if (!is_known) return {};
+  Utf8Validator validator;
+  validator.pending_ = state.pending;
+  validator.low_ = state.low;
+  validator.high_ = state.high;
+  return validator;
+}
+
 bool is_utf8(std::span<const std::byte> bytes) noexcept {
   Utf8Validator text;
   return text.feed(bytes) && text.complete();

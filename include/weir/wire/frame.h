@@ -107,6 +107,9 @@ struct Event {
 ///   any --error or close--> finished
 class FrameDecoder {
  public:
+  enum class Stage : std::uint8_t { header, payload, control, lent, finished };
+  struct State;
+
   /// A message whose frames declare more than `message_bytes_max` bytes in all is refused;
   /// UINT64_MAX allows any.
   ///
@@ -143,11 +146,21 @@ class FrameDecoder {
     return message_opcode_ != Opcode::continuation;
   }
 
+  /// All that a decoder elsewhere needs to go on as this one would. A control payload that was
+  /// lent by the last event counts as done with.
+  [[nodiscard]] State save() const noexcept;
+  /// A decoder that goes on from `state`. Nothing where no bytes can lead to it in this role, and
+  /// where its message has declared more than this limit allows, which the limit of who saved it
+  /// may have done.
+  [[nodiscard]] static std::optional<FrameDecoder> restore(const State& state, Role role,
+                                                           std::uint64_t message_bytes_max);
+
  private:
-  enum class Stage : std::uint8_t { header, payload, control, lent, finished };
   using ControlPayload = std::array<std::byte, kControlPayloadBytesMax>;
 
   bool take_whole_message(std::span<std::byte>& in, Event& event) noexcept;
+  [[nodiscard]] std::uint64_t declared_bytes_max() const noexcept;
+  void load(const State& state);
   bool gather_header(std::span<std::byte>& in) noexcept;
   FrameError begin_frame(const std::byte* header) noexcept;
   FrameError begin_data_frame(Opcode opcode, bool rsv1, std::uint64_t payload_bytes) noexcept;
@@ -191,6 +204,37 @@ constexpr std::byte kCompressed{0x40};
 /// Writes that header, of a whole message, to where server_header_bytes() are free before its
 /// payload.
 void put_server_header(std::byte* at, Opcode opcode, std::uint64_t payload_bytes) noexcept;
+
+/// A decoder at rest, between two calls of next(). What has no meaning in its stage is 0, so that
+/// there is one way to write down each place in a stream. It says nothing of role and limit.
+struct FrameDecoder::State {
+  Stage stage = Stage::header;  // never lent
+  bool deflate = false;         // permessage-deflate was agreed
+
+  // The message in progress, should there be one.
+  Opcode message_opcode = Opcode::continuation;  // continuation: none is open
+  bool message_compressed = false;
+  std::uint64_t message_bytes = 0;  // that its frames have declared so far
+  Utf8Validator::State text{};
+
+  // The frame in progress: in the payload and the control stage.
+  bool frame_fin = false;                        // of a data frame
+  Opcode control_opcode = Opcode::continuation;  // of a control frame
+  std::uint64_t frame_bytes_left = 0;            // of its payload
+  MaskKey key{};                                 // a server's
+  std::uint8_t key_phase = 0;                    // of a data frame's next byte, 0 to 3
+
+  // What came in pieces: in the header stage of a header, in the control stage of a payload,
+  // still masked.
+  std::uint8_t piece_bytes = 0;
+  std::array<std::byte, kControlPayloadBytesMax> piece{};
+
+  /// Of the message in progress, how many bytes data events have carried.
+  [[nodiscard]] std::uint64_t bytes_delivered() const noexcept {
+    return message_bytes - (stage == Stage::payload ? frame_bytes_left : 0);
+  }
+  bool operator==(const State&) const = default;
+};
 
 /// Writes the header of a frame with `payload_bytes` to follow, its length spelt in the fewest
 /// bytes, and returns how many bytes it took: 2 to 10, and 4 more with a `mask` (for a client;

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace weir::wire {
@@ -23,6 +24,18 @@ class Utf8Validator {
 
   /// Begins a new text.
   void reset() noexcept { pending_ = 0; }
+
+  /// Where the text stands, for another validator to go on from; all 0 between sequences.
+  struct State {
+    std::uint8_t pending = 0;  // continuation bytes that the open sequence lacks; ff: it failed
+    std::uint8_t low = 0;      // the next of them lies in low to high
+    std::uint8_t high = 0;
+
+    bool operator==(const State&) const = default;
+  };
+  [[nodiscard]] State save() const noexcept;
+  /// Nothing where no text can lead to `state`.
+  [[nodiscard]] static std::optional<Utf8Validator> restore(State state) noexcept;
 
  private:
   static constexpr std::uint8_t kFailed = 0xff;
