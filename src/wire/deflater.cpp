@@ -12,6 +12,7 @@
 #include <limits>
 #include <new>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "weir/wire/deflate.h"
@@ -25,7 +26,7 @@ constexpr std::array<std::byte, 4> kTail{std::byte{0x00}, std::byte{0x00}, std::
 /// The first byte of an empty stored block: all of an empty message (7.2.3.6).
 constexpr std::byte kEmptyBlock{0x00};
 
-constexpr std::size_t kStoredBytesMax = 0xffff;        // RFC 1951, 3.2.4
+constexpr std::size_t kStoredBytesMax = 0xffff;  // RFC 1951, 3.2.4
 constexpr std::size_t kBoundFixed = 64;
 
 constexpr std::size_t bound_for(std::size_t bytes) noexcept {
@@ -80,6 +81,8 @@ struct Deflater::State {
   /// what was compressed before is forgotten.
   virtual std::optional<std::size_t> compress(std::span<const std::byte> message,
                                               std::span<std::byte> out) noexcept = 0;
+  /// What the next message may refer to.
+  virtual std::size_t window(std::span<std::byte, kWindowBytesMax> out) noexcept = 0;
 };
 
 /// Each message by itself.
@@ -112,6 +115,8 @@ class Deflater::State::Alone final : public State {
     return without_tail(out.first(out.size() - stream_.avail_out));
   }
 
+  std::size_t window(std::span<std::byte, kWindowBytesMax> /*out*/) noexcept override { return 0; }
+
  private:
   static constexpr std::size_t kFixedCodesBytesMax = 128;
 
@@ -122,7 +127,7 @@ class Deflater::State::Alone final : public State {
 /// Each message with those before it as its dictionary.
 class Deflater::State::InContext final : public State {
  public:
-  explicit InContext(std::uint8_t window_bits) {
+  explicit InContext(std::uint8_t window_bits, std::span<const std::byte> before = {}) {
     // zlib has no raw window of 8 bits. In one of 9 it refers back 250 bytes at most (512 less its
     // look-ahead of 262), which is within the 256 of 8.
     const int bits = std::max<int>(window_bits, 9);
@@ -132,6 +137,12 @@ class Deflater::State::InContext final : public State {
     if (deflateInit2(&stream_, 4, Z_DEFLATED, -bits, mem_level, Z_DEFAULT_STRATEGY) != Z_OK) {
       throw std::bad_alloc{};
     }
+    if (before.empty()) return;
+    // Allowed on a raw stream that has not begun (zlib.h). Of more than its window it takes the
+    // end.
+    [[maybe_unused]] const int result = deflateSetDictionary(
+        &stream_, reinterpret_cast<const Bytef*>(before.data()), static_cast<uInt>(before.size()));
+    assert(result == Z_OK);
   }
   ~InContext() override { deflateEnd(&stream_); }
 
@@ -146,6 +157,16 @@ class Deflater::State::InContext final : public State {
     // Room that is left means that everything was flushed.
     if (result != Z_OK || stream_.avail_in != 0 || stream_.avail_out == 0) return forget();
     return without_tail(out.first(out.size() - stream_.avail_out));
+  }
+
+  /// The window is the whole of a stream's state here: each message ended with Z_SYNC_FLUSH and
+  /// room to spare, so that all input is consumed, no block is open, and the output ends on a
+  /// byte. Codes are each block's own. What else zlib keeps, it makes again from the window: hash
+  /// chains.
+  std::size_t window(std::span<std::byte, kWindowBytesMax> out) noexcept override {
+    uInt size = 0;
+    deflateGetDictionary(&stream_, reinterpret_cast<Bytef*>(out.data()), &size);
+    return size;
   }
 
  private:
@@ -167,9 +188,18 @@ std::unique_ptr<Deflater::State> Deflater::State::make(std::uint8_t window_bits,
 
 Deflater::Deflater(std::uint8_t window_bits, bool takeover)
     : state_{State::make(window_bits, takeover)} {}
+Deflater::Deflater(std::unique_ptr<State> state) noexcept : state_{std::move(state)} {}
 Deflater::Deflater(Deflater&&) noexcept = default;
 Deflater& Deflater::operator=(Deflater&&) noexcept = default;
 Deflater::~Deflater() = default;
+
+Deflater Deflater::restore(std::uint8_t window_bits, std::span<const std::byte> window) {
+  return Deflater{std::make_unique<State::InContext>(window_bits, window)};
+}
+
+std::size_t Deflater::window(std::span<std::byte, kWindowBytesMax> out) const noexcept {
+  return state_->window(out);
+}
 
 std::size_t Deflater::bound(std::size_t bytes) const noexcept {
   return bound_for(bytes);

@@ -46,8 +46,8 @@ bool at_whole_byte_after_block(const z_stream& stream) noexcept {
 }  // namespace
 
 struct Inflater::State {
-  State(std::uint8_t window_bits, bool keeps_context) : takeover{keeps_context} {
-    if (inflateInit2(&stream_, -static_cast<int>(window_bits)) != Z_OK) throw std::bad_alloc{};
+  State(std::uint8_t bits, bool keeps_context) : takeover{keeps_context}, window_bits{bits} {
+    if (inflateInit2(&stream_, -static_cast<int>(bits)) != Z_OK) throw std::bad_alloc{};
     // zlib allocates its window when it first has something to keep. Better now than then.
     const Bytef any = 0;
     if (inflateSetDictionary(&stream_, &any, 1) != Z_OK) {
@@ -76,7 +76,23 @@ struct Inflater::State {
     end_message();
   }
 
+  /// Between messages the window is the whole of a stream's state: end_message() comes only after
+  /// a block that ended on a byte, or a final one, after which a new run begins.
+  std::size_t window(std::span<std::byte, kWindowBytesMax> out) noexcept {
+    assert(between_runs_ && tail_.size() == kTail.size());
+    uInt size = 0;
+    inflateGetDictionary(&stream_, reinterpret_cast<Bytef*>(out.data()), &size);
+    return size;
+  }
+  void refer_to(std::span<const std::byte> window) noexcept {
+    // On a raw stream at any time (zlib.h). Of more than its window it takes the end.
+    [[maybe_unused]] const int result = inflateSetDictionary(
+        &stream_, reinterpret_cast<const Bytef*>(window.data()), static_cast<uInt>(window.size()));
+    assert(result == Z_OK);  // the window was allocated by the constructor
+  }
+
   bool takeover;
+  std::uint8_t window_bits;
   bool failed = false;  // only with takeover: without, the next message knows nothing of it
 
  private:
@@ -166,6 +182,21 @@ Inflater::Step Inflater::inflate(std::span<const std::byte>& in, bool last,
     state_->forget();
   }
   return {kind, size - out.size()};
+}
+
+Inflater Inflater::restore(std::uint8_t window_bits, std::span<const std::byte> window) {
+  Inflater inflater{window_bits, true};
+  if (!window.empty()) inflater.state_->refer_to(window);
+  return inflater;
+}
+
+std::size_t Inflater::window(std::span<std::byte, kWindowBytesMax> out) const noexcept {
+  assert(state_->takeover && !state_->failed);
+  return state_->window(out);
+}
+
+std::uint8_t Inflater::window_bits() const noexcept {
+  return state_->window_bits;
 }
 
 void Inflater::reset() noexcept {

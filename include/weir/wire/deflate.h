@@ -77,6 +77,17 @@ struct DeflateAnswer {
   return (std::size_t{1} << window_bits) + 7'680;
 }
 
+/// The window of any context that is kept, at its largest: room for what window() writes.
+inline constexpr std::size_t kWindowBytesMax = std::size_t{1} << kWindowBitsMax;
+/// And what a Deflater's can have: zlib has none of 8 bits, see deflater_bytes().
+[[nodiscard]] constexpr std::size_t deflater_window_bytes_max(std::uint8_t window_bits) noexcept {
+  return std::size_t{1} << (window_bits < 9 ? 9 : window_bits);
+}
+/// And an Inflater's.
+[[nodiscard]] constexpr std::size_t inflater_window_bytes_max(std::uint8_t window_bits) noexcept {
+  return std::size_t{1} << window_bits;
+}
+
 /// One direction out: messages to DEFLATE data. With no context takeover one serves any number of
 /// connections with the same window.
 class Deflater {
@@ -99,8 +110,19 @@ class Deflater {
   [[nodiscard]] std::size_t deflate(std::span<const std::byte> message,
                                     std::span<std::byte> out) noexcept;
 
+  /// All that there is to a context between two messages: the end of what has been said, to which
+  /// the next message may refer. Writes it to the front of `out` and returns its size, at most
+  /// deflater_window_bytes_max(). Only with takeover.
+  [[nodiscard]] std::size_t window(std::span<std::byte, kWindowBytesMax> out) const noexcept;
+  /// Goes on, with takeover, where the one of these `window_bits` left off whose window() this is.
+  /// Throws as the constructor does. A longer `window` than that can be is cut from its front.
+  [[nodiscard]] static Deflater restore(std::uint8_t window_bits,
+                                        std::span<const std::byte> window);
+
  private:
   struct State;
+  explicit Deflater(std::unique_ptr<State> state) noexcept;
+
   std::unique_ptr<State> state_;
 };
 
@@ -141,6 +163,14 @@ class Inflater {
   /// Forgets a message that was not taken to its end, as one must before the next connection's.
   /// Only without context takeover.
   void reset() noexcept;
+
+  /// As Deflater's: the end of what was inflated, at most inflater_window_bytes_max(). Only with
+  /// takeover, between two messages and not after `corrupt`.
+  [[nodiscard]] std::size_t window(std::span<std::byte, kWindowBytesMax> out) const noexcept;
+  [[nodiscard]] static Inflater restore(std::uint8_t window_bits,
+                                        std::span<const std::byte> window);
+  /// As constructed.
+  [[nodiscard]] std::uint8_t window_bits() const noexcept;
 
  private:
   struct State;
