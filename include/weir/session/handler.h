@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "weir/wire/close_code.h"
 #include "weir/wire/frame.h"
@@ -50,6 +51,14 @@ class Peer {
 /// that turns input into output for the same peer needs no flow control of its own: a session
 /// whose output is over the high-water mark is not read from until it has drained. One that throws
 /// loses that session only, which is closed with 1011.
+///
+/// An open session may move to another worker, and to another process: to the same app there, in
+/// this version or another. The peer notices nothing, so it is neither opened nor closed:
+///   source   can_move(), pack() --sent, and acknowledged by the target--> on_leave()
+///   target   on_arrive()
+/// From pack() on the source hears nothing of the session, until on_leave() or, where the target
+/// did not take it, until it goes on as if nothing had been. For a while both have its state: what
+/// must not be done twice is to be undone in on_leave(), not in pack().
 class Handler {
  public:
   Handler() = default;
@@ -62,6 +71,19 @@ class Handler {
   /// The session is over: nothing can be sent any more. `code` is the peer's, or ours where we
   /// closed first; abnormal (1006) where there was no closing handshake.
   virtual void on_close(Peer& /*peer*/, wire::CloseCode /*code*/) {}
+
+  /// Whether this session may move now. One that may not stays, and is closed with 1012 where its
+  /// worker has to end.
+  [[nodiscard]] virtual bool can_move(const Peer& /*peer*/) { return true; }
+  /// Appends to `out` what the app knows of the session; the app's own format, with whatever
+  /// on_arrive() needs to tell its versions apart. Changes nothing, and is not to send. The size
+  /// that a target takes is limited (ParcelLimits::app_state_bytes_max).
+  virtual void pack(Peer& /*peer*/, std::vector<std::byte>& /*out*/) {}
+  /// A session that was open elsewhere is open here; in place of on_open(). `state` is what pack()
+  /// wrote there, from any version of the app: what it cannot use is a reason to close.
+  virtual void on_arrive(Peer& /*peer*/, std::span<const std::byte> /*state*/) {}
+  /// The session goes on elsewhere and is over here; in place of on_close(). Nothing can be sent.
+  virtual void on_leave(Peer& /*peer*/) {}
 };
 
 }  // namespace weir::session
