@@ -1,7 +1,8 @@
 // Messages there and back: the deflater keeps to its bound and its window, and the inflater gives
-// the message again. Input: the window and whether context is kept (a byte), two bytes for rooms
-// and cuts, the length of a message (two bytes, 0: all), a byte for how often it stands there
-// (what repeats compresses), then the messages, one after another.
+// the message again, wherever contexts that are kept move between messages. Input: the window,
+// whether context is kept and which ends move (a byte), two bytes for rooms and cuts, the length of
+// a message (two bytes, 0: all), a byte for how often it stands there (what repeats compresses),
+// then the messages, one after another.
 #include "weir/wire/deflate.h"
 #include "../unit/wire/reference_inflate.h"
 #include "fuzzing.h"
@@ -48,6 +49,15 @@ std::string inflate(Inflater& inflater, std::string_view payload, std::size_t se
   return text;
 }
 
+/// Goes on with a context restored from the window of this one.
+template <class Context>
+void move(Context& context, std::uint8_t window_bits, std::size_t window_bytes_max) {
+  std::vector<std::byte> window(wire::kWindowBytesMax);
+  window.resize(context.window(std::span<std::byte, wire::kWindowBytesMax>{window}));
+  check(window.size() <= window_bytes_max, "a window keeps to its size");
+  context = Context::restore(window_bits, window);
+}
+
 }  // namespace
 }  // namespace weir::fuzz
 
@@ -75,6 +85,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check(inflate(inflater, payload, seed) == message, "a message comes back as it was");
     check(reference.message(payload) == message, "and within the window, by the RFC's own rules");
     if (!takeover) reference.forget();
+    if (takeover && (choices & 16) != 0)
+      move(deflater, window_bits, wire::deflater_window_bytes_max(window_bits));
+    if (takeover && (choices & 32) != 0)
+      move(inflater, window_bits, wire::inflater_window_bytes_max(window_bits));
   }
   return 0;
 }

@@ -1,6 +1,8 @@
-// The frame decoder: the same events however the bytes are cut, each in its place and within its
-// bounds. Input: role, deflate and limit (a byte), two bytes that choose the cuts, then frames.
+// The frame decoder: the same events however the bytes are cut and wherever it moves, each in its
+// place and within its bounds. Input: role, deflate and limit (a byte), two bytes that choose the
+// cuts, then frames.
 #include <optional>
+#include <utility>
 
 #include "fuzzing.h"
 #include "weir/wire/frame.h"
@@ -58,6 +60,16 @@ class Listener {
             "`in` is advanced from its front");
       note(event, before.first(before.size() - in.size()));
     }
+  }
+
+  /// Goes on with a decoder restored from the state of this one.
+  void move() {
+    const FrameDecoder::State state = decoder_.save();
+    std::optional<FrameDecoder> restored =
+        FrameDecoder::restore(state, settings_.role, settings_.message_bytes_max);
+    check(restored.has_value(), "what bytes lead to can be restored");
+    check(restored->save() == state, "and is what it was");
+    decoder_ = std::move(*restored);
   }
 
   [[nodiscard]] Said said() const { return {items_, open_}; }
@@ -139,11 +151,12 @@ class Listener {
   wire::Utf8Validator text_;
 };
 
-Said feed(const Settings& settings, std::string_view wire, const Cut& cut) {
+Said feed(const Settings& settings, std::string_view wire, const Cut& cut, bool moves) {
   Listener listener{settings};
   for (const std::size_t size : cut) {
     Piece piece{wire, size};
     listener.feed(piece.all());
+    if (moves) listener.move();
   }
   return listener.said();
 }
@@ -158,9 +171,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t seed = input.number();
   const std::string_view wire = input.rest();
   const std::vector<Cut> cuts = cuts_of(wire.size(), seed);
-  const Said whole = feed(settings, wire, cuts.front());
+  const Said whole = feed(settings, wire, cuts.front(), false);
   for (const Cut& cut : cuts) {
-    check(feed(settings, wire, cut) == whole, "the cuts make no difference");
+    check(feed(settings, wire, cut, false) == whole, "the cuts make no difference");
+    check(feed(settings, wire, cut, true) == whole, "a move at each cut makes none");
   }
   return 0;
 }
