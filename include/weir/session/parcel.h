@@ -5,8 +5,8 @@
 // and in the way back from one that failed. Hence the rule of versions: a reader takes
 // kParcelOldest to kParcelNewest, a writer can be asked for any of these, and who is to send asks
 // the target first. A version that the reader does not know is refused by name, and its session
-// is drained where it is. Every version begins with the same 16 bytes and ends with the same 4.
-// A layout, once released, stays: what is to be added makes a new version.
+// is drained where it is. Every version has "weir", version, size and checksum in these places. A
+// layout, once released, stays: what is to be added makes a new version.
 //
 // Version 1. All numbers are little-endian. What has no meaning in a session's state is 0.
 //
@@ -14,8 +14,8 @@
 //        0    4  "weir"
 //        4    2  version
 //        6    1  state: 1 handshaking, 2 open, 3 closing
-//        7    1  flags: 1 admitted by the gate, 2 a compression context of its own for what it
-//        sends 8    8  size of the parcel in bytes, all of it
+//        7    1  flags: 1 admitted by the gate, 2 keeps a compression context for what it sends
+//        8    8  size of the parcel in bytes, all of it
 //       16    8  when it entered its state   |
 //       24    8  last received anything      | nanoseconds of CLOCK_MONOTONIC: same host, same boot
 //       32    8  last sent a ping of our own |
@@ -23,7 +23,7 @@
 //       48    2  door: index of the listen address
 //       50    2  close code that was sent; 1005 for a close frame without one (closing)
 //       52    1  window bits of what is sent compressed, 8 to 15; 0: no compression agreed
-//       53    1  window bits of a context of its own for what it receives, 8 to 15; 0: none
+//       53    1  window bits of the context kept for what it receives, 8 to 15; 0: none kept
 //       54    2  client as a proxy told it: port
 //       56    1  and family: 4, 6, or 0 where none did
 //       57    1  decoder: stage: 0 header, 1 payload, 2 control
@@ -70,8 +70,8 @@ namespace weir::session {
 inline constexpr std::uint16_t kParcelOldest = 1;
 inline constexpr std::uint16_t kParcelNewest = 1;
 
-/// What a session is without its descriptor. All bytes are borrowed: by who packs from the
-/// session, by who unpacks from the input.
+/// What a session is without its descriptor. All bytes are borrowed: from the session by who
+/// packs, from the input by who unpacks.
 struct Parcel {
   /// States that can move. The others are on their way out, and end where they are.
   ///   handshaking  the upgrade request, whole or not, and nothing else; the PROXY header, should
@@ -107,7 +107,7 @@ struct Parcel {
     std::uint8_t window_bits;
     Bytes window;
   };
-  std::uint8_t window_bits = 0;  // of what is sent compressed; 0: no compression agreed
+  std::uint8_t window_bits = 0;  // of what is sent compressed; 0: no compression was agreed
   std::optional<Bytes> out{};    // the window, where it keeps a context for what it sends
   std::optional<Context> in{};   // and for what it receives
 
@@ -126,7 +126,7 @@ struct ParcelLimits {
   std::uint16_t doors = 1;  // listen addresses there are
 };
 
-/// Beyond it no time is taken: in 146 years of uptime, and far enough from the end of Instant that
+/// No later time is taken: it is 146 years of uptime, and far enough from the end of Instant that
 /// any timeout can be added.
 inline constexpr Instant kParcelInstantMax{Duration{std::int64_t{1} << 62}};
 inline constexpr std::size_t kParcelAppNameBytesMax = 64;
@@ -134,7 +134,8 @@ inline constexpr std::size_t kParcelAppNameBytesMax = 64;
 /// The size of `parcel` packed.
 [[nodiscard]] std::size_t packed_size(const Parcel& parcel, std::uint16_t version = kParcelNewest);
 /// Writes `parcel` to `out`, which has packed_size() bytes, each of its bytes copied once.
-/// `version` is kParcelOldest to kParcelNewest; each of `parcel`'s runs is below 4 GiB.
+/// `version` is kParcelOldest to kParcelNewest; each run of bytes is below 4 GiB, and the decoder's
+/// `deflate` says what window_bits does. No limits are looked at: they are the target's.
 void pack(const Parcel& parcel, std::span<std::byte> out, std::uint16_t version = kParcelNewest);
 [[nodiscard]] std::vector<std::byte> pack(const Parcel& parcel,
                                           std::uint16_t version = kParcelNewest);
@@ -155,11 +156,11 @@ struct ParcelError {
 
   bool operator==(const ParcelError&) const = default;
 };
-/// One line: "a parcel of version 2, where version 1 is taken".
+/// One line: "a parcel with a bad value: close code".
 [[nodiscard]] std::string to_string(const ParcelError& error);
 
-/// Reads one parcel that is all of `in`; its bytes are views into that. Allocates nothing. What it
-/// gives packs to the same bytes again, and its decoder state can be restored.
+/// Reads one parcel that is all of `in`; its bytes are views into that, and nothing is allocated
+/// for them. What it gives packs to the same bytes again, and its decoder state can be restored.
 [[nodiscard]] Result<Parcel, ParcelError> unpack(std::span<const std::byte> in,
                                                  const ParcelLimits& limits);
 
