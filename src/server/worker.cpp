@@ -12,7 +12,7 @@
 
 #include "weir/process/privileges.h"
 #include "weir/process/sandbox.h"
-#include "weir/wire/upgrade.h"
+#include "weir/wire/close_code.h"
 
 namespace weir::server {
 namespace {
@@ -288,7 +288,6 @@ int run_worker(const WorkerOptions& options, process::WorkerSeat seat, session::
   if (!worker) return cannot(worker.error());
   if (const auto became = process::become_worker(seat.identity); !became)
     return cannot(became.error());
-  wire::prepare_upgrades();
   if (const auto inside = process::enter_sandbox(); !inside)
     spdlog::warn("serves without a system call filter: {}", to_string(inside.error()));
   seat.link.ready();

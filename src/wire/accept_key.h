@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <optional>
 #include <string_view>
 
 namespace weir::wire {
@@ -15,8 +14,7 @@ namespace weir::wire {
 /// Base64 of a SHA-1 digest.
 using AcceptKey = std::array<char, 28>;
 
-/// Sec-WebSocket-Accept for `key`. Nothing when this host's OpenSSL offers no SHA-1 (a provider
-/// configuration can take it away).
-[[nodiscard]] std::optional<AcceptKey> accept_key(std::string_view key) noexcept;
+/// Sec-WebSocket-Accept for `key`, which is_handshake_key().
+[[nodiscard]] AcceptKey accept_key(std::string_view key) noexcept;
 
 }  // namespace weir::wire

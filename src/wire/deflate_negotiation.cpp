@@ -1,13 +1,12 @@
 // The opening handshake's part of permessage-deflate: Sec-WebSocket-Extensions is read into
 // offers (RFC 6455, 9.1), an offer into what it asks (RFC 7692, 7.1), and that is answered.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <string>
 #include <utility>
-#include <vector>
 
+#include "token.h"
 #include "weir/wire/deflate.h"
 
 namespace weir::wire {
@@ -20,18 +19,56 @@ struct Parameter {
   std::optional<std::string> value;
 };
 
-struct Offer {
-  std::string_view extension;
-  std::vector<Parameter> parameters;
+/// What an offer of permessage-deflate asks for.
+struct Asked {
+  bool server_no_context_takeover = false;
+  bool client_no_context_takeover = false;
+  std::optional<std::uint8_t> server_max_window_bits{};
+  bool client_takes_window_bits = false;  // the client says that it knows client_max_window_bits
+  std::optional<std::uint8_t> client_max_window_bits{};
 };
 
-// RFC 2616, 2.2, which RFC 6455 builds on.
-constexpr std::string_view kSeparators = "()<>@,;:\\\"/[]?={}";
+// In decimal and without leading zeros (RFC 7692, 7.1.2).
+constexpr std::array<std::string_view, 8> kWindowBitsNames{"8",  "9",  "10", "11",
+                                                           "12", "13", "14", "15"};
 
-/// One of a token's: visible ASCII but for separators.
-constexpr bool is_token_character(char c) noexcept {
-  return c > ' ' && c < 0x7f && kSeparators.find(c) == kSeparators.npos;
+std::optional<std::uint8_t> to_window_bits(std::string_view text) noexcept {
+  const auto* const found = std::ranges::find(kWindowBitsNames, text);
+  if (found == kWindowBitsNames.end()) return {};
+  return static_cast<std::uint8_t>(kWindowBitsMin + (found - kWindowBitsNames.begin()));
 }
+
+std::string_view to_text(std::uint8_t window_bits) noexcept {
+  return kWindowBitsNames[window_bits - kWindowBitsMin];
+}
+
+/// Adds `parameter` to `asked`; false where the offer has to be declined for it.
+bool add(const Parameter& parameter, Asked& asked) noexcept {
+  const auto& [name, value] = parameter;
+  if (name == "server_no_context_takeover") {
+    return !value && !std::exchange(asked.server_no_context_takeover, true);
+  }
+  if (name == "client_no_context_takeover") {
+    return !value && !std::exchange(asked.client_no_context_takeover, true);
+  }
+  if (name == "server_max_window_bits") {
+    const bool is_repeated = asked.server_max_window_bits.has_value();
+    if (value) asked.server_max_window_bits = to_window_bits(*value);
+    return !is_repeated && asked.server_max_window_bits.has_value();
+  }
+  if (name == "client_max_window_bits") {
+    const bool is_repeated = std::exchange(asked.client_takes_window_bits, true);
+    if (value) asked.client_max_window_bits = to_window_bits(*value);
+    return !is_repeated && (!value || asked.client_max_window_bits.has_value());
+  }
+  return false;
+}
+
+/// What all lines of a request offer.
+struct Offers {
+  bool any = false;              // of whatever extension
+  std::optional<Asked> taken{};  // by the first of permessage-deflate that can be taken
+};
 
 /// Reads one line of Sec-WebSocket-Extensions from left to right. White space may stand between
 /// any two of its words, and elements of its list may be empty (RFC 2616, 2.1).
@@ -40,35 +77,42 @@ class LineReader {
   explicit LineReader(std::string_view line) noexcept : rest_{line} {}
 
   /// Adds the line's offers to `offers`; false where it is not of the grammar.
-  bool read_into(std::vector<Offer>& offers) {
+  bool read_into(Offers& offers) {
     while (true) {
       while (take(',')) {
       }
       if (rest_.empty()) return true;
-      std::optional<Offer> offer = read_offer();
-      if (!offer) return false;
-      offers.push_back(std::move(*offer));
+      if (!read_offer(offers)) return false;
       if (!rest_.empty() && !take(',')) return false;
     }
   }
 
  private:
-  std::optional<Offer> read_offer() {
-    Offer offer{.extension = read_token(), .parameters = {}};
-    if (offer.extension.empty()) return {};
+  bool read_offer(Offers& offers) {
+    const std::string_view extension = read_token();
+    if (extension.empty()) return false;
+    Asked asked;
+    bool can_be_taken = extension == kExtension && !offers.taken;
     while (take(';')) {
-      Parameter parameter{.name = read_token(), .value = {}};
-      if (parameter.name.empty()) return {};
-      if (take('=')) {
-        parameter.value = next_is('"') ? read_quoted() : std::string{read_token()};
-        // What was quoted has to be a token too, once unquoted.
-        if (parameter.value->empty()) return {};
-        if (!std::ranges::all_of(*parameter.value, is_token_character)) return {};
-      }
-      offer.parameters.push_back(std::move(parameter));
+      const std::optional<Parameter> parameter = read_parameter();
+      if (!parameter) return false;
+      can_be_taken = can_be_taken && add(*parameter, asked);
     }
     skip_space();
-    return offer;
+    offers.any = true;
+    if (can_be_taken) offers.taken = asked;
+    return true;
+  }
+
+  std::optional<Parameter> read_parameter() {
+    Parameter parameter{.name = read_token(), .value = {}};
+    if (parameter.name.empty()) return {};
+    if (!take('=')) return parameter;
+    parameter.value = next_is('"') ? read_quoted() : std::string{read_token()};
+    // What was quoted has to be a token too, once unquoted.
+    if (parameter.value->empty()) return {};
+    if (!std::ranges::all_of(*parameter.value, is_token_character)) return {};
+    return parameter;
   }
 
   /// Empty where no token stands.
@@ -113,55 +157,6 @@ class LineReader {
   std::string_view rest_;
 };
 
-/// What an offer of permessage-deflate asks for.
-struct Asked {
-  bool server_no_context_takeover = false;
-  bool client_no_context_takeover = false;
-  std::optional<std::uint8_t> server_max_window_bits{};
-  bool client_takes_window_bits = false;  // the client says that it knows client_max_window_bits
-  std::optional<std::uint8_t> client_max_window_bits{};
-};
-
-// In decimal and without leading zeros (RFC 7692, 7.1.2).
-constexpr std::array<std::string_view, 8> kWindowBitsNames{"8",  "9",  "10", "11",
-                                                           "12", "13", "14", "15"};
-
-std::optional<std::uint8_t> to_window_bits(std::string_view text) noexcept {
-  const auto* const found = std::ranges::find(kWindowBitsNames, text);
-  if (found == kWindowBitsNames.end()) return {};
-  return static_cast<std::uint8_t>(kWindowBitsMin + (found - kWindowBitsNames.begin()));
-}
-
-/// Adds `parameter` to `asked`; false where the offer has to be declined for it.
-bool read_parameter(const Parameter& parameter, Asked& asked) noexcept {
-  const auto& [name, value] = parameter;
-  if (name == "server_no_context_takeover") {
-    return !value && !std::exchange(asked.server_no_context_takeover, true);
-  }
-  if (name == "client_no_context_takeover") {
-    return !value && !std::exchange(asked.client_no_context_takeover, true);
-  }
-  if (name == "server_max_window_bits") {
-    const bool is_repeated = asked.server_max_window_bits.has_value();
-    if (value) asked.server_max_window_bits = to_window_bits(*value);
-    return !is_repeated && asked.server_max_window_bits.has_value();
-  }
-  if (name == "client_max_window_bits") {
-    const bool is_repeated = std::exchange(asked.client_takes_window_bits, true);
-    if (value) asked.client_max_window_bits = to_window_bits(*value);
-    return !is_repeated && (!value || asked.client_max_window_bits.has_value());
-  }
-  return false;
-}
-
-std::optional<Asked> read_parameters(const Offer& offer) noexcept {
-  Asked asked;
-  for (const Parameter& parameter : offer.parameters) {
-    if (!read_parameter(parameter, asked)) return {};
-  }
-  return asked;
-}
-
 /// Terms with no context on either side. A server may ask for both unasked (7.1.1.1, 7.1.1.2).
 /// The client's window stays the largest: one inflater serves all.
 DeflateTerms shared_terms(const Asked& asked) noexcept {
@@ -189,15 +184,18 @@ DeflateTerms dedicated_terms(const Asked& asked, std::uint8_t window_bits) noexc
 
 /// What says these terms. A limit that was asked for has to be repeated (7.1.2.1); one that was
 /// not may be told of the server's window, and of the client's where client_takes_window_bits.
-std::string response_for(const DeflateTerms& terms, const Asked& asked) {
-  std::string response{kExtension};
-  if (terms.server_no_context_takeover) response += "; server_no_context_takeover";
-  if (terms.client_no_context_takeover) response += "; client_no_context_takeover";
+DeflateResponse response_for(const DeflateTerms& terms, const Asked& asked) {
+  DeflateResponse response;
+  response.append(kExtension);
+  if (terms.server_no_context_takeover) response.append("; server_no_context_takeover");
+  if (terms.client_no_context_takeover) response.append("; client_no_context_takeover");
   if (asked.server_max_window_bits || terms.server_window_bits < kWindowBitsMax) {
-    response += fmt::format("; server_max_window_bits={}", terms.server_window_bits);
+    response.append("; server_max_window_bits=");
+    response.append(to_text(terms.server_window_bits));
   }
   if (terms.client_window_bits < kWindowBitsMax) {
-    response += fmt::format("; client_max_window_bits={}", terms.client_window_bits);
+    response.append("; client_max_window_bits=");
+    response.append(to_text(terms.client_window_bits));
   }
   return response;
 }
@@ -207,26 +205,20 @@ std::string response_for(const DeflateTerms& terms, const Asked& asked) {
 DeflateAnswer negotiate_deflate(std::span<const std::string_view> headers,
                                 const DeflateRules& rules) {
   if (headers.empty()) return {};
-  std::vector<Offer> offers;
+  Offers offers;
   for (const std::string_view line : headers) {
     if (!LineReader{line}.read_into(offers)) return {.kind = DeflateAnswer::Kind::malformed};
   }
   // The lines are one list (RFC 6455, 9.1), which has an element at least.
-  if (offers.empty()) return {.kind = DeflateAnswer::Kind::malformed};
-  if (rules.mode == Compression::off) return {};
+  if (!offers.any) return {.kind = DeflateAnswer::Kind::malformed};
+  if (rules.mode == Compression::off || !offers.taken) return {};
 
-  for (const Offer& offer : offers) {
-    if (offer.extension != kExtension) continue;
-    const std::optional<Asked> asked = read_parameters(offer);
-    if (!asked) continue;
-    const DeflateTerms terms = rules.mode == Compression::shared
-                                   ? shared_terms(*asked)
-                                   : dedicated_terms(*asked, rules.window_bits);
-    return {.kind = DeflateAnswer::Kind::agreed,
-            .terms = terms,
-            .response = response_for(terms, *asked)};
-  }
-  return {};
+  const Asked& asked = *offers.taken;
+  const DeflateTerms terms = rules.mode == Compression::shared
+                                 ? shared_terms(asked)
+                                 : dedicated_terms(asked, rules.window_bits);
+  return {
+      .kind = DeflateAnswer::Kind::agreed, .terms = terms, .response = response_for(terms, asked)};
 }
 
 }  // namespace weir::wire

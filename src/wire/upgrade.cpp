@@ -1,19 +1,16 @@
-// The head of the request is gathered here, within the limits, and parsed by Beast once it is
-// whole; what it is answered with is upgrade_checks.cpp's.
+// The head of the request is brought together here, within the limits; what it is answered with
+// once it is whole is upgrade_checks.cpp's. It nearly always is whole in the first bytes fed, and
+// then is read where it lies.
 #include "weir/wire/upgrade.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <optional>
-#include <stdexcept>
-#include <utility>
 #include <variant>
 
 #include "accept_key.h"
+#include "request_head.h"
 #include "upgrade_checks.h"
 #include "upgrade_response.h"
 
@@ -53,7 +50,7 @@ UpgradeAnswer over_the_limit(status status, const UpgradeRules& rules) {
 /// Why Beast would not parse `head`.
 UpgradeAnswer answer_to(boost::beast::error_code error, std::string_view head,
                         const UpgradeRules& rules) {
-  if (error == http::error::header_limit) {  // its own, on a value folded over many lines
+  if (error == http::error::header_limit) {  // of one field
     return over_the_limit(status::request_header_fields_too_large, rules);
   }
   if (error == http::error::bad_version && has_http_version(head)) {
@@ -71,76 +68,73 @@ std::size_t look_from(std::size_t bytes_before, std::string_view mark) {
 
 UpgradeParser::Progress UpgradeParser::feed(std::span<std::byte>& in) noexcept {
   if (progress_ != Progress::need_more || in.empty()) return progress_;
-  const std::size_t bytes_before = head_.size();
+  const std::size_t bytes_before = gathered_.size();
   const std::size_t room = rules_->header_bytes_max - bytes_before;
-  head_.append(reinterpret_cast<const char*>(in.data()), std::min(in.size(), room));
+  std::string_view head{reinterpret_cast<const char*>(in.data()), std::min(in.size(), room)};
+  if (bytes_before > 0) head = gathered_.append(head);
 
-  const std::size_t end = head_.find(kHeadEnd, look_from(bytes_before, kHeadEnd));
-  if (end != head_.npos) head_.resize(end + kHeadEnd.size());
-  in = in.subspan(head_.size() - bytes_before);
+  const std::size_t end = head.find(kHeadEnd, look_from(bytes_before, kHeadEnd));
+  const bool is_whole = end != head.npos;
+  if (is_whole) head = head.substr(0, end + kHeadEnd.size());
+  in = in.subspan(head.size() - bytes_before);
 
-  if (!may_begin_a_request(head_.front())) {
-    return answer({status::bad_request, "this is not an HTTP request"});
+  if (!may_begin_a_request(head.front())) {
+    return answer({status::bad_request, "this is not an HTTP request"}, head);
   }
-  if (request_line_too_long(look_from(bytes_before, kLineEnd))) {
+  if (request_line_too_long(head, look_from(bytes_before, kLineEnd))) {
     return answer({status::uri_too_long, fmt::format("the request line may have {} bytes",
-                                                     rules_->request_line_bytes_max)});
+                                                     rules_->request_line_bytes_max)},
+                  head);
   }
-  if (end != head_.npos) return read_head();
-  if (head_.size() < rules_->header_bytes_max) return Progress::need_more;
-  return answer(over_the_limit(
-      line_ended_ ? status::request_header_fields_too_large : status::uri_too_long, *rules_));
+  if (is_whole) return read(head);
+  if (head.size() >= rules_->header_bytes_max) {
+    return answer(
+        over_the_limit(line_ended_ ? status::request_header_fields_too_large : status::uri_too_long,
+                       *rules_),
+        head);
+  }
+  if (bytes_before == 0) gathered_ = head;
+  return Progress::need_more;
 }
 
 /// `from`: before it there is no line end.
-bool UpgradeParser::request_line_too_long(std::size_t from) noexcept {
+bool UpgradeParser::request_line_too_long(std::string_view head, std::size_t from) noexcept {
   if (line_ended_) return false;
   const std::size_t max = rules_->request_line_bytes_max;
-  const std::size_t end = head_.find(kLineEnd, from);
+  const std::size_t end = head.find(kLineEnd, from);
   line_ended_ = end <= max;
-  if (line_ended_ || head_.size() <= max) return false;
+  if (line_ended_ || head.size() <= max) return false;
   // A CR just past the limit may be the line's end, half arrived.
-  return head_.size() > max + 1 || head_[max] != kLineEnd.front();
+  return head.size() > max + 1 || head[max] != kLineEnd.front();
 }
 
-/// Answers the head, which is whole.
-UpgradeParser::Progress UpgradeParser::read_head() {
-  http::request_parser<http::empty_body> parser;
-  parser.header_limit(static_cast<std::uint32_t>(head_.size()));
-  parser.body_limit(boost::none);  // bodies are refused by what they declare
-  boost::beast::error_code error;
-  try {
-    parser.put({head_.data(), head_.size()}, error);
-  } catch (const std::length_error&) {  // a field past 64 KiB, which Beast cannot hold
-    return answer(over_the_limit(status::request_header_fields_too_large, *rules_));
+/// Answers `text`, which is the whole head.
+UpgradeParser::Progress UpgradeParser::read(std::string_view text) {
+  RequestHead head;
+  if (const auto error = parse_request_head(text, head, unfolded_)) {
+    return answer(answer_to(error, text, *rules_), text);
   }
-  if (error) return answer(answer_to(error, head_, *rules_));
-
-  auto judgement = judge(parser.get(), *rules_);
-  if (const auto* no = std::get_if<UpgradeAnswer>(&judgement)) return answer(*no);
-  auto& agreed = std::get<AgreedUpgrade>(judgement);
-  const std::optional<AcceptKey> key = accept_key(agreed.request.key);
-  if (!key) return answer({status::internal_server_error, "this host's OpenSSL offers no SHA-1"});
-  request_ = std::move(agreed.request);
-  response_ =
-      switching_protocols({key->data(), key->size()}, request_.subprotocol, agreed.extensions);
-  status_ = static_cast<unsigned>(status::switching_protocols);
+  auto judgement = judge(head, *rules_);
+  if (const auto* no = std::get_if<UpgradeAnswer>(&judgement)) return answer(*no, text);
+  const auto& agreed = std::get<AgreedUpgrade>(judgement);
+  request_ = agreed.request;
+  const AcceptKey key = accept_key(request_.key);
+  append_switching_protocols({key.data(), key.size()}, request_.subprotocol, agreed.extensions,
+                             response_);
+  status_ = static_cast<std::uint16_t>(status::switching_protocols);
   return progress_ = Progress::accepted;
 }
 
 void UpgradeParser::time_out() noexcept {
   if (progress_ != Progress::need_more) return;
-  answer({status::request_timeout, "the request did not come in time"});
+  answer({status::request_timeout, "the request did not come in time"}, gathered_);
 }
 
-UpgradeParser::Progress UpgradeParser::answer(const UpgradeAnswer& answer) {
-  status_ = static_cast<unsigned>(answer.status);
-  response_ = to_response(answer, head_.starts_with("HEAD "));
+/// `head`: as much of it as there is.
+UpgradeParser::Progress UpgradeParser::answer(const UpgradeAnswer& answer, std::string_view head) {
+  status_ = static_cast<std::uint16_t>(answer.status);
+  append_answer(answer, head.starts_with("HEAD "), response_);
   return progress_ = Progress::answered;
-}
-
-void prepare_upgrades() noexcept {
-  (void)accept_key("dGhlIHNhbXBsZSBub25jZQ==");  // RFC 6455, 1.3
 }
 
 }  // namespace weir::wire

@@ -3,11 +3,9 @@
 // offers.
 #pragma once
 
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/message.hpp>
-#include <string>
 #include <variant>
 
+#include "request_head.h"
 #include "upgrade_response.h"
 #include "weir/wire/upgrade.h"
 
@@ -16,11 +14,10 @@ namespace weir::wire {
 /// An upgrade that is let in.
 struct AgreedUpgrade {
   UpgradeRequest request;
-  std::string extensions;  // the value of Sec-WebSocket-Extensions in the 101; empty: none
+  DeflateResponse extensions;  // the value of Sec-WebSocket-Extensions in the 101; empty: none
 };
 
-[[nodiscard]] std::variant<AgreedUpgrade, UpgradeAnswer> judge(
-    const boost::beast::http::request<boost::beast::http::empty_body>& request,
-    const UpgradeRules& rules);
+[[nodiscard]] std::variant<AgreedUpgrade, UpgradeAnswer> judge(const RequestHead& request,
+                                                               const UpgradeRules& rules);
 
 }  // namespace weir::wire

@@ -69,11 +69,11 @@ void judge(const DeflateAnswer& answer, const DeflateRules& rules) {
     check(terms.client_no_context_takeover || terms.client_window_bits <= rules.window_bits,
           "theirs is within the rules, or not kept");
   }
-  check(answer.response.starts_with("permessage-deflate"), "a response begins with its name");
-  judge_response(answer.response);
+  const std::string_view response = answer.response;
+  check(response.starts_with("permessage-deflate"), "a response begins with its name");
+  judge_response(response);
   // An answer says no more than a client might have asked for: asked for, it is agreed again.
-  const std::string_view again = answer.response;
-  const DeflateAnswer second = wire::negotiate_deflate({&again, 1}, rules);
+  const DeflateAnswer second = wire::negotiate_deflate({&response, 1}, rules);
   check(second.kind == Kind::agreed && same(second.terms, terms),
         "asking for what was agreed comes to the same");
 }
@@ -97,7 +97,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::ranges::replace(joined, '\n', ',');
   const std::string_view one = joined;
   const DeflateAnswer same_answer = wire::negotiate_deflate({&one, 1}, rules);
-  check(same_answer.kind == answer.kind && same_answer.response == answer.response,
+  const std::string_view response = answer.response;
+  check(same_answer.kind == answer.kind && same_answer.response == response,
         "lines of a list are one list");
   return 0;
 }

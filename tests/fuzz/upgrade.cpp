@@ -3,6 +3,8 @@
 // cuts, then a request and what follows it.
 #include "weir/wire/upgrade.h"
 
+#include <optional>
+
 #include "fuzzing.h"
 
 namespace weir::fuzz {
@@ -44,18 +46,19 @@ struct Outcome {
 
 std::string to_text(const wire::UpgradeRequest& request) {
   std::string text;
-  for (const std::string& field : {request.target, request.path, request.host, request.origin,
-                                   request.key, request.subprotocol}) {
-    text += std::to_string(field.size()) + ":" + field + ",";
+  for (const std::string_view field : {request.target, request.path, request.host, request.origin,
+                                       request.key, request.subprotocol}) {
+    text.append(std::to_string(field.size())).append(":").append(field).append(",");
   }
   return text + (request.deflate ? "compressed" : "");
 }
 
-bool is_among(const std::vector<std::string>& allowed, const std::string& value) {
+bool is_among(const std::vector<std::string>& allowed, std::string_view value) {
   return std::ranges::find(allowed, value) != allowed.end();
 }
 
-std::string lower(std::string text) {
+std::string lower(std::string_view sent) {
+  std::string text{sent};
   for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   return text;
 }
@@ -98,8 +101,9 @@ void judge_accepted(const UpgradeParser& parser, const UpgradeRules& rules) {
 Outcome feed(const UpgradeRules& rules, std::string_view text, const Cut& cut) {
   UpgradeParser parser{rules};
   Outcome outcome;
+  std::optional<Piece> last;  // request() may point into it
   for (const std::size_t size : cut) {
-    Piece piece{text, size};
+    Piece& piece = last.emplace(text, size);
     std::span<std::byte> in = piece.all();
     outcome.progress = parser.feed(in);
     check(in.data() + in.size() == piece.all().data() + size, "`in` is advanced from its front");
@@ -114,6 +118,7 @@ Outcome feed(const UpgradeRules& rules, std::string_view text, const Cut& cut) {
     check(parser.status() == 408, "what does not come in time is answered 408");
   }
   const std::string response{parser.response()};
+  outcome.asked = to_text(parser.request());
   judge_response(response, parser.status());
   if (outcome.progress == Progress::accepted) judge_accepted(parser, rules);
 
@@ -129,7 +134,7 @@ Outcome feed(const UpgradeRules& rules, std::string_view text, const Cut& cut) {
   if (outcome.progress == Progress::answered) outcome.taken = 0;
   outcome.status = parser.status();
   outcome.response = response;
-  outcome.asked = to_text(parser.request());
+  check(to_text(parser.request()) == outcome.asked, "what was asked stays");
   return outcome;
 }
 

@@ -5,11 +5,12 @@
 // compressed is the session's to decide.
 #pragma once
 
+#include <array>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 
 namespace weir::wire {
@@ -42,6 +43,26 @@ struct DeflateTerms {
   std::uint8_t client_window_bits = kWindowBitsMax;  // of what the client sends, 8 to 15
 };
 
+/// The value of Sec-WebSocket-Extensions in the 101. In place, so that a handshake allocates
+/// nothing for it.
+class DeflateResponse {
+ public:
+  /// `text` has to fit in what is left of the longest response there is.
+  void append(std::string_view text) noexcept {
+    assert(text.size() <= text_.size() - size_);
+    size_ += text.copy(text_.data() + size_, text.size());
+  }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  operator std::string_view() const noexcept { return {text_.data(), size_}; }
+
+ private:
+  static constexpr std::string_view kLongest =
+      "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+      "; server_max_window_bits=15; client_max_window_bits=15";
+  std::array<char, kLongest.size()> text_{};
+  std::size_t size_ = 0;
+};
+
 struct DeflateAnswer {
   enum class Kind : std::uint8_t {
     none,       // not asked for, or no offer could be taken: the connection goes on without
@@ -50,7 +71,7 @@ struct DeflateAnswer {
   };
   Kind kind = Kind::none;
   DeflateTerms terms{};
-  std::string response{};  // the value of Sec-WebSocket-Extensions in the 101
+  DeflateResponse response{};
 };
 
 /// Takes the first offer of permessage-deflate that can be taken, in the order given, over all

@@ -2,11 +2,16 @@
 // section 4.2. Subprotocol and compression are agreed here; a health check is answered here too,
 // since it comes the same way.
 //
-// No sockets and no clock: how long a handshake may take is the session's to watch.
+// No sockets and no clock: how long a handshake may take is the session's to watch. Nothing is
+// allocated for a request that comes whole and is accepted: clients that reconnect all at once are
+// when a server is busiest.
 #pragma once
+
+#include <fmt/format.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <forward_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -47,24 +52,27 @@ struct UpgradeRules {
   bool draining = false;
 };
 
-/// What was asked for, as sent: nothing is percent-decoded. And what was agreed.
+/// What was asked for, as sent: nothing is percent-decoded. And what was agreed. Lent, as
+/// UpgradeParser::request() says.
 struct UpgradeRequest {
-  std::string target;       // "/chat?room=1"
-  std::string path;         // "/chat": the target up to its query
-  std::string host;         // "example.com:9000"
-  std::string origin;       // of the page that opened the connection; empty outside browsers
-  std::string key;          // Sec-WebSocket-Key
-  std::string subprotocol;  // the one selected; empty: none
+  std::string_view target;       // "/chat?room=1"
+  std::string_view path;         // "/chat": the target up to its query
+  std::string_view host;         // "example.com:9000"
+  std::string_view origin;       // of the page that opened the connection; empty outside browsers
+  std::string_view key;          // Sec-WebSocket-Key
+  std::string_view subprotocol;  // the one selected; empty: none
   std::optional<DeflateTerms> deflate;  // agreed for both directions; nothing: no compression
 };
 
+/// Room in place for any 101, its subprotocol's name up to 64 bytes long; what is longer, as an
+/// answer that lists many paths, goes to the heap.
+using UpgradeResponse = fmt::basic_memory_buffer<char, 384>;
+
 struct UpgradeAnswer;  // upgrade_response.h, src/wire's own
 
-/// Does ahead of the first handshake, on the thread of the handshakes, what would read files in it:
-/// OpenSSL looks up SHA-1, and its configuration for that. Call it before entering a sandbox.
-void prepare_upgrades() noexcept;
-
-/// One per handshake: heavy, so made for it and freed after it. Movable.
+/// One per handshake. A request that comes whole is read where it lies and costs no allocation, so
+/// that the parser may stand on the stack: it is to be kept, and its head gathered, only while it
+/// says need_more. Movable, which leaves what it moved from good for nothing.
 class UpgradeParser {
  public:
   // need_more --whole head--> accepted or answered
@@ -90,26 +98,31 @@ class UpgradeParser {
   /// from here on, with a 408 (RFC 9110, 15.5.9). Changes nothing after accepted or answered.
   void time_out() noexcept;
 
-  /// Set once accepted.
+  /// Set once accepted. Lent until the bytes last fed are written to or given up, or the parser
+  /// goes, wherever it was moved.
   [[nodiscard]] const UpgradeRequest& request() const noexcept { return request_; }
   /// The whole response, ready to send. Lent for the parser's life; empty before.
-  [[nodiscard]] std::string_view response() const noexcept { return response_; }
+  [[nodiscard]] std::string_view response() const noexcept {
+    return {response_.data(), response_.size()};
+  }
   /// The response's status: 101; 200 for a health check; 400, 403, 404, 405, 408, 413, 414, 426,
-  /// 431, 500, 503 or 505; 0 before.
+  /// 431, 503 or 505; 0 before.
   [[nodiscard]] unsigned status() const noexcept { return status_; }
 
  private:
-  [[nodiscard]] bool request_line_too_long(std::size_t from) noexcept;
-  Progress read_head();
-  Progress answer(const UpgradeAnswer& answer);
+  [[nodiscard]] bool request_line_too_long(std::string_view head, std::size_t from) noexcept;
+  Progress read(std::string_view text);
+  Progress answer(const UpgradeAnswer& answer, std::string_view head);
 
   const UpgradeRules* rules_;
   Progress progress_ = Progress::need_more;
-  bool line_ended_ = false;  // the request line's CR LF is in head_
-  unsigned status_ = 0;
-  std::string head_;  // what has arrived of a head that came in pieces
+  bool line_ended_ = false;  // the request line's CR LF has come
+  std::uint16_t status_ = 0;
+  std::string gathered_;                     // of a head that did not come whole
+  std::forward_list<std::string> unfolded_;  // values that came folded over several lines
   UpgradeRequest request_;
-  std::string response_;
+  UpgradeResponse response_;
 };
+static_assert(sizeof(UpgradeParser) <= 640, "what a handshake that dawdles may cost");
 
 }  // namespace weir::wire

@@ -236,7 +236,7 @@ TEST(NegotiateDeflate, DeclinesTheseOffersAndNotTheConnection) {
     for (const Unanswered& c : kDeclined) {
       const DeflateAnswer answer = negotiate_deflate(Lines{c.line}, rules);
       EXPECT_EQ(answer.kind, Kind::none) << c.what;
-      EXPECT_EQ(answer.response, "") << c.what;
+      EXPECT_TRUE(answer.response.empty()) << c.what;
     }
   }
 }

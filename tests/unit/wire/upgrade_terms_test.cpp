@@ -165,7 +165,8 @@ TEST(UpgradeTerms, NameTheExtensionThatWasAgreed) {
   const std::string text = request({{"", kOfferLine}});
   for_each_cut(text.size(), [&](const Cut& cut) {
     const Outcome outcome = feed(rules, text, cut);
-    ASSERT_EQ(outcome.response, switching_with("Sec-WebSocket-Extensions: " + agreed.response));
+    ASSERT_EQ(outcome.response,
+              switching_with("Sec-WebSocket-Extensions: " + std::string{agreed.response}));
     ASSERT_TRUE(outcome.request.deflate);
     EXPECT_TRUE(outcome.request.deflate->server_no_context_takeover);
     EXPECT_TRUE(outcome.request.deflate->client_no_context_takeover);
@@ -180,7 +181,7 @@ TEST(UpgradeTerms, HandOnTheOffersOfAllLines) {
 TEST(UpgradeTerms, NameTheSubprotocolBeforeTheExtension) {
   UpgradeRules rules = with_compression();
   rules.subprotocols = {"chat"};
-  const std::string agreed = negotiate_deflate({&kOffer, 1}, rules.compression).response;
+  const std::string agreed{negotiate_deflate({&kOffer, 1}, rules.compression).response};
   const std::string lines = "Sec-WebSocket-Protocol: chat\r\n" + std::string{kOfferLine};
   EXPECT_EQ(feed(rules, request({{"", lines}})).response,
             switching_with("Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: " + agreed));

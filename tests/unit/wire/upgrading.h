@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,12 +52,28 @@ inline std::string request(const std::vector<Edit>& edits = {}) {
   return head + "\r\n";
 }
 
+/// What was asked for, kept for longer than it is lent.
+struct Asked {
+  std::string target, path, host, origin, key, subprotocol;
+  std::optional<DeflateTerms> deflate;
+
+  Asked() = default;
+  explicit Asked(const UpgradeRequest& request)
+      : target{request.target},
+        path{request.path},
+        host{request.host},
+        origin{request.origin},
+        key{request.key},
+        subprotocol{request.subprotocol},
+        deflate{request.deflate} {}
+};
+
 struct Outcome {
   Progress progress = Progress::need_more;
   unsigned status = 0;
   std::string response;
   std::string left;  // in the piece that decided
-  UpgradeRequest request;
+  Asked request;
 };
 
 inline Outcome feed(const UpgradeRules& rules, std::string_view text, const Cut& cut) {
@@ -69,6 +86,7 @@ inline Outcome feed(const UpgradeRules& rules, std::string_view text, const Cut&
     outcome.progress = parser.feed(in);
     if (outcome.progress != Progress::need_more) {
       outcome.left = to_text(in) + std::string{text};
+      outcome.request = Asked{parser.request()};
       break;
     }
     EXPECT_TRUE(in.empty()) << "need_more means that all input is taken";
@@ -77,7 +95,6 @@ inline Outcome feed(const UpgradeRules& rules, std::string_view text, const Cut&
   }
   outcome.status = parser.status();
   outcome.response = parser.response();
-  outcome.request = parser.request();
   return outcome;
 }
 
