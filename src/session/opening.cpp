@@ -98,24 +98,28 @@ bool Sessions::take_proxy_header(Session& session, std::span<std::byte>& in, Ins
 void Sessions::take_upgrade(Session& session, std::span<std::byte>& in, Instant now) {
   using Progress = wire::UpgradeParser::Progress;
   if (in.empty()) return;
-  std::optional<wire::UpgradeParser>& parser = opening_of(session).upgrade;
-  if (!parser) parser.emplace(upgrade_rules_);
-  switch (parser->feed(in)) {
-    case Progress::need_more: return;
-    case Progress::accepted: return open(session, now);
+  // Nearly every request comes whole: only one that does not has its parser kept.
+  const bool has_begun = session.opening && session.opening->upgrade;
+  std::optional<wire::UpgradeParser> fresh;
+  wire::UpgradeParser& parser =
+      has_begun ? *session.opening->upgrade : fresh.emplace(upgrade_rules_);
+  switch (parser.feed(in)) {
+    case Progress::need_more:
+      if (fresh) opening_of(session).upgrade = std::move(fresh);
+      return;
+    case Progress::accepted: return open(session, parser, now);
     case Progress::answered: break;
   }
-  send_raw(session, parser->response());
-  if (parser->status() >= 400) {
+  send_raw(session, parser.response());
+  if (parser.status() >= 400) {
     ++traffic_.rejected;
-    spdlog::debug("{}: answered {}", PeerName{session}, parser->status());
+    spdlog::debug("{}: answered {}", PeerName{session}, parser.status());
   }
   linger(session, CloseCode::abnormal, now);
 }
 
-void Sessions::open(Session& session, Instant now) {
-  const std::unique_ptr<Opening> opening = std::move(session.opening);
-  const wire::UpgradeParser& accepted = *opening->upgrade;
+void Sessions::open(Session& session, const wire::UpgradeParser& accepted, Instant now) {
+  const std::unique_ptr<Opening> opening = std::move(session.opening);  // may hold `accepted`
   send_raw(session, accepted.response());
   const auto& terms = accepted.request().deflate;
   if (terms) agree_on(session, *terms);

@@ -28,10 +28,11 @@ namespace weir::session {
 // any --deadline or transport error--> releasing --last operation completed--> free
 enum class State : std::uint8_t { free, handshaking, open, closing, lingering, releasing };
 
-/// What only a connection that is not a session yet has; from its first byte on.
+/// What only a connection that is not a session yet has, and few need: a request that comes whole
+/// is answered without.
 struct Opening {
-  std::optional<wire::ProxyParser> proxy;
-  std::optional<wire::UpgradeParser> upgrade;
+  std::optional<wire::ProxyParser> proxy;      // from its first byte on
+  std::optional<wire::UpgradeParser> upgrade;  // of a request that has begun and is not whole
 };
 
 /// The TLS of a connection.

@@ -207,7 +207,7 @@ class Sessions {
   // Opening (opening.cpp).
   [[nodiscard]] bool take_proxy_header(Session& session, std::span<std::byte>& in, Instant now);
   void take_upgrade(Session& session, std::span<std::byte>& in, Instant now);
-  void open(Session& session, Instant now);
+  void open(Session& session, const wire::UpgradeParser& accepted, Instant now);
   void handshake_expired(Session& session, Instant now);
   void refuse(Session& session, std::string_view why);
 
