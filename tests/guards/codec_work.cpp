@@ -154,7 +154,6 @@ void run_upgrades(std::size_t messages) {
 
 int main() {
   std::printf("%s\n", std::string{mask_kernels().front().name}.c_str());
-  prepare_upgrades();
   for (const Case& work : kCases)
     for (const std::size_t times : {1U, 2U}) run(work, times);
   for (const std::size_t times : {1U, 2U}) run_upgrades(times * kUpgrades);
