@@ -53,7 +53,7 @@ struct Check {
 
 /// What the head says by itself, before any run is looked at.
 std::string_view first_bad_field(const Head& head, const ParcelLimits& limits) noexcept {
-  constexpr auto kInstantMax =
+  constexpr auto instant_ns_max =
       static_cast<std::uint64_t>(kParcelInstantMax.time_since_epoch().count());
   const auto state = Parcel::State{head.begin.state};
   const bool handshaking = state == Parcel::State::handshaking;
@@ -72,10 +72,10 @@ std::string_view first_bad_field(const Head& head, const ParcelLimits& limits) n
   const Check checks[] = {
       {handshaking || open || closing, "state"},
       {(head.begin.flags & ~(kAdmitted | kOutContext)) == 0, "flags"},
-      {head.since <= kInstantMax, "time in its state"},
-      {head.heard_at <= kInstantMax, "time of the last bytes"},
-      {head.pinged_at <= kInstantMax, "time of the last ping"},
-      {head.messages_paid <= kInstantMax, "time that messages are paid up to"},
+      {head.since <= instant_ns_max, "time in its state"},
+      {head.heard_at <= instant_ns_max, "time of the last bytes"},
+      {head.pinged_at <= instant_ns_max, "time of the last ping"},
+      {head.messages_paid <= instant_ns_max, "time that messages are paid up to"},
       {head.door < limits.doors, "door"},
       {closing ? wire::allowed_on_the_wire(head.close_code) ||
                      CloseCode{head.close_code} == CloseCode::no_status

@@ -100,7 +100,7 @@ std::string said(const FrameDecoder::State& state, std::uint64_t bytes_max, std:
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace weir;
   using namespace weir::fuzz;
-  constexpr std::uint64_t kMessageBytesMax[] = {1'000'000, 0, 10, UINT64_MAX};
+  constexpr std::uint64_t limits_of_messages[] = {1'000'000, 0, 10, UINT64_MAX};
   Input input{data, size};
   const std::uint8_t choices = input.byte();
   const std::size_t seed = input.number();
@@ -109,7 +109,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Piece packed{rest, std::min(parcel_bytes, rest.size())};
   if ((choices & 1) != 0) put_right(packed.all());
 
-  const session::ParcelLimits limits{.message_bytes_max = kMessageBytesMax[choices >> 1 & 3],
+  const session::ParcelLimits limits{.message_bytes_max = limits_of_messages[choices >> 1 & 3],
                                      .doors = 4};
   const auto parcel = session::unpack(packed.all(), limits);
   if (!parcel) {
