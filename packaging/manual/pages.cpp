@@ -113,9 +113,10 @@ void describe_weir(Roff& page) {
       "--listen. A small program in the kernel picks the worker of each new connection from the "
       "workers' present load, before the connection is accepted.");
   page.paragraph(
-      "A worker that hangs is passed over within --hang-threshold. A worker that dies is "
-      "replaced, and what waited to be accepted by it is accepted by the next; its open sessions "
-      "are lost, those of the others go on.");
+      "A worker that hangs is passed over within --hang-threshold, and what waits to be accepted "
+      "by "
+      "it is accepted by the next one that does not; past --hang-kill it is killed. A worker that "
+      "dies is replaced; its open sessions are lost, those of the others go on.");
   page.paragraph(
       "The program in the kernel needs the capability CAP_BPF, or root. Without it the kernel's "
       "own hash picks the worker, and weir says so when it starts.");

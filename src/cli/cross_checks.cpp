@@ -116,6 +116,25 @@ Refusal check_timeouts(Options& options) {
                   format_duration(ping), format_duration(idle))};
 }
 
+Refusal check_hang(Options& options) {
+  constexpr nanoseconds kKill = std::chrono::seconds{10};
+  const nanoseconds threshold = options.hang_threshold;
+  if (!options.hang_kill)
+    options.hang_kill = threshold == nanoseconds{0} ? threshold : std::max(kKill, 2 * threshold);
+  const nanoseconds kill = *options.hang_kill;
+  if (kill == nanoseconds{0}) return std::nullopt;
+  if (threshold == nanoseconds{0})
+    return Refused{
+        fmt::format("weir: --hang-kill: {} is not accepted with --hang-threshold 0, which has "
+                    "workers give no signs of life: expected 0",
+                    format_duration(kill))};
+  if (kill > threshold) return std::nullopt;
+  return Refused{
+      fmt::format("weir: --hang-kill: {} is not accepted with --hang-threshold {}: "
+                  "expected more than that, or 0",
+                  format_duration(kill), format_duration(threshold))};
+}
+
 }  // namespace
 
 std::optional<Refused> cross_check(Options& options, const Host& host) {
@@ -125,6 +144,7 @@ std::optional<Refused> cross_check(Options& options, const Host& host) {
   if (auto refused = check_weights(options, workers)) return refused;
   if (auto refused = check_proxy(options)) return refused;
   if (auto refused = check_tls(options)) return refused;
+  if (auto refused = check_hang(options)) return refused;
   return check_timeouts(options);
 }
 

@@ -211,8 +211,19 @@ std::vector<Row<Options>> workers() {
         .accepts = "0, or a time from 1ms to 1h",
         .help = "steer past a worker that has not woken for this long; 0 never does",
         .manual = "An idle worker wakes itself three times as often as this, so that one that is "
-                  "stopped is told from one that has nothing to do."},
+                  "stopped is told from one that has nothing to do. What was waiting to be "
+                  "accepted by it is accepted by another within twice this time."},
        set_duration<&Options::hang_threshold, 1, kHour, Zero::off>},
+      {{.name = "hang-kill",
+        .value = "TIME",
+        .group = kWorkers,
+        .otherwise = "10s, or twice a hang threshold above 5s",
+        .accepts = "0, or a time from 2ms to 24h",
+        .help = "kill and replace a worker that has not woken for this long; 0 never does",
+        .manual = "Longer than the hang threshold. Its sessions are lost; what waits to be "
+                  "accepted by it is accepted by its neighbours meanwhile. Without a hang "
+                  "threshold a worker gives no signs of life, and none is killed."},
+       set_duration<&Options::hang_kill, 2, kDay, Zero::off>},
   };
 }
 

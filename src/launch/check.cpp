@@ -55,6 +55,7 @@ Result<std::string> check(const cli::Options& options) {
   if (!steering->fallback_reason().empty())
     line("", fmt::format("not ebpf: {}", steering->fallback_reason()));
   line("hang threshold", limit(options.hang_threshold));
+  line("hang kill", limit(*options.hang_kill));
   line("connections", fmt::format("at most {}, {} descriptors a process", plan->max_connections,
                                   plan->descriptors));
   if (const std::string limits = client_limits(options); !limits.empty())

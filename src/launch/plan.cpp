@@ -61,7 +61,7 @@ std::vector<int> worker_cpus(const cli::Options& options, const cli::Host& host,
 
 std::uint64_t connection_capacity(std::uint64_t descriptors, std::uint32_t workers,
                                   std::size_t addresses) noexcept {
-  const std::uint64_t reserved = kDescriptorsReserved + addresses;
+  const std::uint64_t reserved = kDescriptorsReserved + addresses * workers;
   return descriptors > reserved ? (descriptors - reserved) * workers : 0;
 }
 
@@ -86,6 +86,7 @@ Result<Plan> make_plan(const cli::Options& options) {
     behind_proxy.push_back(listen.proxy);
   }
   master.backlog = options.backlog;
+  master.hang_kill = options.hang_kill.value_or(Duration::zero());
   master.workers = cli::worker_count(options, host);
   master.cpus = worker_cpus(options, host, master.workers);
 
@@ -101,7 +102,8 @@ Result<Plan> make_plan(const cli::Options& options) {
   plan.max_connections = options.max_connections.value_or(capacity);
   if (plan.max_connections > capacity || capacity == 0) {
     const std::uint64_t each = (plan.max_connections + master.workers - 1) / master.workers;
-    return too_few_descriptors(each + kDescriptorsReserved + addresses, plan.descriptors,
+    return too_few_descriptors(each + kDescriptorsReserved + addresses * master.workers,
+                               plan.descriptors,
                                fmt::format("--max-connections {}", plan.max_connections),
                                "lower it, or start more workers");
   }

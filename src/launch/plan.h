@@ -29,7 +29,8 @@ struct Plan {
 inline constexpr std::uint64_t kDescriptorsReserved = 32;
 
 /// The connections that `workers` can hold with `descriptors` each and `addresses` listen
-/// addresses. 0 where the limit is too low to serve at all.
+/// addresses, of each of which every worker holds every worker's listener. 0 where the limit is too
+/// low to serve at all.
 [[nodiscard]] std::uint64_t connection_capacity(std::uint64_t descriptors, std::uint32_t workers,
                                                 std::size_t addresses) noexcept;
 

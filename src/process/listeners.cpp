@@ -98,4 +98,11 @@ std::vector<int> Listeners::of_slot(std::uint32_t slot) const {
   return fds;
 }
 
+std::vector<std::vector<int>> Listeners::by_slot() const {
+  std::vector<std::vector<int>> slots;
+  for (std::uint32_t slot = 0; slot < sockets_.front().size(); ++slot)
+    slots.push_back(of_slot(slot));
+  return slots;
+}
+
 }  // namespace weir::process

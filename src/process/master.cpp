@@ -94,6 +94,7 @@ Master::Master(asio::io_context& io, MasterOptions options, WorkerMain worker_ma
       listeners_{std::move(listeners)},
       steering_{std::move(steering)},
       supervisor_{options_.workers},
+      hang_watch_{options_.workers, options_.hang_kill},
       signals_{io, signals.release()},
       tick_{io},
       stop_deadline_{io} {
@@ -148,20 +149,22 @@ void Master::start(std::uint32_t slot) {
   worker.link.assign(ours.release());
   worker.pidfd.assign(pidfd.release());
   supervisor_.started(slot, monotonic_now());
+  hang_watch_.started(slot, monotonic_now());
   await_word(slot);
   await_exit(slot);
 }
 
 void Master::become_worker_process(std::uint32_t slot, UniqueFd link) {
   WorkerSeat seat{.slot = slot,
-                  .listeners = listeners_.of_slot(slot),
+                  .listeners = listeners_.by_slot(),
                   .table = &steering_.table(),
                   .clients = &steering_.clients(),
                   .counting = steering_.counting(),
                   .identity = options_.identity,
                   .link = WorkerLink{UniqueFd{}}};
-  std::vector<int> kept = seat.listeners;
-  kept.push_back(link.get());
+  std::vector<int> kept{link.get()};
+  for (const std::vector<int>& of_slot : seat.listeners)
+    kept.insert(kept.end(), of_slot.begin(), of_slot.end());
   close_all_but(kept);
   take_over_signals();
   log::set_role(fmt::format("slot {}", slot));
@@ -312,11 +315,24 @@ void Master::finish_if_empty() {
 void Master::tick() {
   const Instant now = monotonic_now();
   steering_.reconcile(now);
+  end_hung_workers(now);
   if (now - sampled_at_ >= kBusyWindow) sample_busy(now);
   tick_.expires_after(kTick);
   tick_.async_wait([this](error_code error) {
     if (!error) tick();
   });
+}
+
+void Master::end_hung_workers(Instant now) {
+  for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
+    const Worker& worker = *workers_[slot];
+    if (worker.pid == 0) continue;
+    const std::uint64_t awake_at = steering_.table().snapshot(slot).row.awake_at_ns;
+    if (!hang_watch_.is_over(slot, awake_at, now)) continue;
+    spdlog::error("slot {}: worker {} has not woken for {}: killing it", slot, worker.pid,
+                  format_duration(options_.hang_kill));
+    ::kill(worker.pid, SIGKILL);  // which a stopped process dies of as well
+  }
 }
 
 void Master::sample_busy(Instant now) {

@@ -1,15 +1,14 @@
 #include "weir/server/worker.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <utility>
 
+#include "acceptor.h"
 #include "weir/process/privileges.h"
 #include "weir/process/sandbox.h"
 #include "weir/wire/close_code.h"
@@ -21,13 +20,8 @@ using io::Op;
 using io::Tag;
 using steering::add_own;
 
-/// How long a worker that ran out of descriptors or memory leaves its queue alone, unless one of
-/// its sessions ends before: trying again at once would spin.
-constexpr Duration kAcceptPause = std::chrono::milliseconds{100};
 /// Between two ticks, at which deadlines are looked at too, however long the hang threshold is.
 constexpr Duration kTickMax = std::chrono::milliseconds{100};
-/// Between two log lines about such a limit.
-constexpr Duration kLimitLogPause = std::chrono::seconds{10};
 
 Result<UniqueFd> terminate_signals() {
   sigset_t set;
@@ -36,12 +30,6 @@ Result<UniqueFd> terminate_signals() {
   UniqueFd fd{::signalfd(-1, &set, SFD_CLOEXEC)};  // blocking: the ring waits for it
   if (!fd) return os_error("signalfd", errno);
   return fd;
-}
-
-/// Closes with a reset, as the kernel program refuses when it may.
-void reset(UniqueFd fd) noexcept {
-  const linger now{.l_onoff = 1, .l_linger = 0};
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
 /// What of the sessions' traffic stands where in the row.
@@ -105,7 +93,6 @@ Worker::Worker(const WorkerOptions& options, process::WorkerSeat& seat, session:
                UniqueFd signals)
     : options_{options},
       slot_{seat.table->raw(), seat.slot, seat.counting},
-      listeners_{seat.listeners},
       ring_{std::move(ring)},
       buffers_{std::move(buffers)},
       signals_{std::move(signals)},
@@ -115,12 +102,14 @@ Worker::Worker(const WorkerOptions& options, process::WorkerSeat& seat, session:
           ring_,          buffers_, handler, gate_, tls_ ? &*tls_ : nullptr, options_.sessions,
           monotonic_now()},
       earlier_{slot_.row()},
-      now_{monotonic_now()} {
-  for (std::uint32_t i = 0; i < listeners_.size(); ++i) arm_accept(i);
+      now_{monotonic_now()},
+      acceptor_{std::make_unique<Acceptor>(ring_, slot_, seat.listeners, options_.hang_threshold)} {
   arm_signal();
   if (options_.hang_threshold.count() > 0) arm_tick();
   slot_.woke(now_);
 }
+
+Worker::~Worker() = default;
 
 int Worker::run() {
   while (!stop_now_) {
@@ -130,7 +119,7 @@ int Worker::run() {
     if (stopping_) finish_stopping();
     // An accept that the ring still holds would keep its listener open past our exit, until the
     // kernel gets round to taking the ring apart, and connections would come to nobody.
-    if (!accepting_ && sessions_.count() == 0 && accepts_armed_ == 0) break;
+    if (acceptor_->ended() && sessions_.count() == 0) break;
     const Instant sleeps = monotonic_now();
     if (auto waited = ring_.submit_and_wait(sleep_limit(sleeps)); !waited) {
       spdlog::critical("{}", to_string(waited.error()));
@@ -142,7 +131,7 @@ int Worker::run() {
     sessions_.finish_sends(now_);
     buffers_.end_batch();
     sessions_.run_deadlines(now_);
-    resume_accepts();
+    acceptor_->look(now_, sessions_.traffic().ended != ends_reported_);
     report_turn(woke, sleeps, completions);
   }
   return EXIT_SUCCESS;
@@ -161,55 +150,9 @@ void Worker::dispatch(const io::Completion& completion) {
   spdlog::error("completion of an unknown operation {}", completion.tag.user_data());
 }
 
-// --- accepting --------------------------------------------------------------------------------
-
-void Worker::arm_accept(std::uint32_t listener) {
-  ring_.accept_multishot(listeners_[listener], Tag::of(Op::accept, listener));
-  ++accepts_armed_;
-}
-
 void Worker::on_accept(const io::Completion& completion) {
-  const auto listener = static_cast<std::uint32_t>(completion.tag.slot);
-  if (completion.result >= 0) {
-    UniqueFd fd{completion.result};
-    if (!slot_.accepted()) {
-      if (spdlog::should_log(spdlog::level::debug))
-        if (const auto peer = SocketAddress::peer_of(fd.get()))
-          spdlog::debug("{}: reset: over the limit on connections", peer->to_string());
-      reset(std::move(fd));
-    } else if (!accepting_) {  // accepted before the cancel took hold
-      slot_.ended();
-    } else {
-      sessions_.adopt(std::move(fd), options_.doors[listener], now_);
-    }
-  }
-  if (completion.more()) return;
-  --accepts_armed_;
-  if (!accepting_) return;
-  switch (-completion.result) {
-    case EMFILE:   // this process has no descriptor left
-    case ENFILE:   // nor has the host
-    case ENOBUFS:  // no memory for a socket
-    case ENOMEM: accepts_paused_.push_back(listener); return accept_failed(-completion.result);
-    default:  // ECONNABORTED and the like concern one connection; or the multishot merely ended
-      arm_accept(listener);
-  }
-}
-
-void Worker::accept_failed(int error) {
-  resume_accepts_at_ = now_ + kAcceptPause;
-  if (limit_logged_at_ && now_ - *limit_logged_at_ < kLimitLogPause) return;
-  limit_logged_at_ = now_;
-  spdlog::warn("cannot accept, {} sessions open: {}; tries again as they end", sessions_.count(),
-               std::strerror(error));
-}
-
-void Worker::resume_accepts() {
-  if (!resume_accepts_at_ || !accepting_) return;
-  const bool ended = sessions_.traffic().ended != ends_reported_;
-  if (!ended && now_ < *resume_accepts_at_) return;
-  resume_accepts_at_.reset();
-  for (const std::uint32_t listener : std::exchange(accepts_paused_, {})) arm_accept(listener);
+  if (auto accepted = acceptor_->take(completion, now_))
+    sessions_.adopt(std::move(accepted->fd), options_.doors[accepted->address], now_);
 }
 
 // --- stopping ---------------------------------------------------------------------------------
@@ -241,9 +184,8 @@ void Worker::stop() {
 
 /// With the last session gone nobody is to be held up by those who only knock.
 void Worker::finish_stopping() {
-  if (!accepting_ || sessions_.open_count() > 0) return;
-  accepting_ = false;
-  for (std::uint32_t i = 0; i < listeners_.size(); ++i) ring_.cancel(Tag::of(Op::accept, i));
+  if (acceptor_->stopped() || sessions_.open_count() > 0) return;
+  acceptor_->stop();
   sessions_.drop_handshakes();
 }
 
@@ -275,7 +217,7 @@ std::optional<Duration> Worker::sleep_limit(Instant now) const {
   std::optional<Duration> limit;
   const auto at_most = [&](Duration d) { limit = limit ? std::min(*limit, d) : d; };
   if (const auto deadline = sessions_.next_deadline()) at_most(*deadline - now);
-  if (resume_accepts_at_) at_most(*resume_accepts_at_ - now);
+  if (const auto next = acceptor_->next()) at_most(*next - now);
   return limit;
 }
 

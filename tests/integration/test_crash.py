@@ -157,6 +157,41 @@ class CrashTest(WeirTest):
         self.assertEqual([f for f in failures if f.began_at > dead_at], [])
         self.assertLessEqual(len(failures), width)
 
+    @needs_ebpf
+    @in_loop
+    async def test_ten_kills_at_full_speed_cost_only_the_victims_sessions(self):
+        """One worker after another, each once its predecessor's slot is served again, which takes
+        less than 250 ms in the usual case: no connect ever fails, and what breaks had begun while
+        a worker lived that was killed, no more each time than was open at once."""
+        server = self.start_weir()
+        server.expect_error(r"^slot \d: worker \d+ ended with signal 9 \(Killed\)")
+        width = 16
+        storm = Storm(server.address, width)
+        self.addCleanup(storm.kill)
+        await self.arrivals(server, 500)
+        gaps, kills = [], []
+        for round_ in range(10):
+            slot = round_ % 4
+            seen = server.workers()[slot]
+            await asyncio.to_thread(kill, seen["pid"])
+            kills.append(time.monotonic())
+            await asyncio.to_thread(
+                server.await_status,
+                lambda now, slot=slot, dead=seen["pid"]: now["workers"][slot]["pid"] not in (0, dead)
+                and now["workers"][slot]["state"] == "serving",
+                "the slot is served again",
+            )
+            gaps.append(time.monotonic() - kills[-1])
+            await self.arrivals(server, 200)
+        _, failures = storm.end()
+        self.assertEqual([f for f in failures if f.stage == "connect"], [])
+        self.assertEqual([f for f in failures if f.began_at > kills[-1]], [])
+        for before, after in zip([0.0, *kills], kills):
+            lost = [f for f in failures if before < f.began_at <= after]
+            self.assertLessEqual(len(lost), width)
+        self.assertLess(sorted(gaps)[len(gaps) // 2], 0.250)
+        print("back after", " ".join(f"{gap * 1000:.0f}" for gap in gaps), "ms", flush=True)
+
     async def arrivals(self, server, count):
         """Returns once so many more connections have been accepted."""
         before = sum(server.column("accepted"))

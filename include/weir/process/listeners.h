@@ -1,6 +1,6 @@
 // Listeners: the listening sockets, one for each slot and listen address, made by the master
 // before it forks and kept by it for the life of the service. So an accept queue outlives the
-// worker that accepts from it.
+// worker that accepts from it. Every worker inherits all of them, to accept for others in need.
 #pragma once
 
 #include <cstddef>
@@ -27,6 +27,8 @@ class Listeners {
   [[nodiscard]] std::vector<int> of_address(std::size_t address) const;
   /// The descriptors of one slot, by listen address. Lent.
   [[nodiscard]] std::vector<int> of_slot(std::uint32_t slot) const;
+  /// Those of every slot. Lent.
+  [[nodiscard]] std::vector<std::vector<int>> by_slot() const;
 
  private:
   std::vector<SocketAddress> addresses_;

@@ -3,8 +3,8 @@
 // workers serve by themselves.
 //
 // It runs on a Boost.Asio loop, in one thread: a signal, an exited worker (through its pidfd), a
-// worker's first word, or the tick that reconciles the load table. The control socket shares the
-// loop; whoever builds the master adds it.
+// worker's first word, or the tick that reconciles the load table and ends workers that hang. The
+// control socket shares the loop; whoever builds the master adds it.
 //
 // A worker's life, as its slot's state:
 //   starting --ready--> serving --exit--> waiting --pause over--> starting
@@ -27,6 +27,7 @@
 
 #include "weir/base/clock.h"
 #include "weir/base/result.h"
+#include "weir/process/hang_watch.h"
 #include "weir/process/listeners.h"
 #include "weir/process/privileges.h"
 #include "weir/process/supervisor.h"
@@ -41,6 +42,8 @@ struct MasterOptions {
   std::uint32_t workers = 1;
   /// The CPU of each worker, by slot; empty: not pinned.
   std::vector<int> cpus;
+  /// A worker that has not woken for this long is killed and replaced. 0: never.
+  Duration hang_kill{};
   steering::SteeringOptions steering;
   std::optional<Identity> identity;  // of the workers; nothing: the master's own
 };
@@ -107,6 +110,7 @@ class Master {
   void kill_all() noexcept;
   void finish_if_empty();
   void tick();
+  void end_hung_workers(Instant now);
   void sample_busy(Instant now);
 
   boost::asio::io_context& io_;
@@ -115,6 +119,7 @@ class Master {
   Listeners listeners_;
   steering::Steering steering_;
   Supervisor supervisor_;
+  HangWatch hang_watch_;
   boost::asio::posix::stream_descriptor signals_;
   boost::asio::steady_timer tick_;
   boost::asio::steady_timer stop_deadline_;

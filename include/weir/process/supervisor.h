@@ -11,8 +11,10 @@ namespace weir::process {
 
 class Supervisor {
  public:
-  /// A worker that lived this long had nothing wrong with its start: its slot's slate is clean.
-  static constexpr Duration kSettled = std::chrono::seconds{10};
+  /// A worker that lived this long had nothing wrong with its start: its slot's slate is clean. No
+  /// longer than it takes to say that, so that one killed again and again is back at once each
+  /// time.
+  static constexpr Duration kSettled = std::chrono::seconds{1};
   static constexpr Duration kFirstPause = std::chrono::milliseconds{100};
   static constexpr Duration kLongestPause = std::chrono::seconds{5};
 

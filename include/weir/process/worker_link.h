@@ -34,7 +34,9 @@ class WorkerLink {
 /// it exits.
 struct WorkerSeat {
   std::uint32_t slot = 0;
-  std::vector<int> listeners;  // this slot's, one a listen address
+  /// Those of every slot, each slot's by listen address: a worker covers for a neighbour that
+  /// hangs.
+  std::vector<std::vector<int>> listeners;
   steering::LoadTable* table = nullptr;
   steering::ClientTable* clients = nullptr;
   steering::WorkerSlot::Counting counting = steering::WorkerSlot::Counting::by_program;

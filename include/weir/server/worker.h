@@ -34,6 +34,8 @@
 
 namespace weir::server {
 
+class Acceptor;
+
 struct WorkerOptions {
   session::SessionRules sessions;
   std::vector<session::Door> doors;  // by listen address
@@ -66,6 +68,7 @@ class Worker {
                                                               session::Handler& handler);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
+  ~Worker();
 
   /// Serves until SIGTERM has ended every session with close 1001, or a second SIGTERM came. While
   /// sessions are left it goes on accepting, to answer upgrades and health checks with 503.
@@ -78,9 +81,6 @@ class Worker {
 
   void dispatch(const io::Completion& completion);
   void on_accept(const io::Completion& completion);
-  void accept_failed(int error);
-  void arm_accept(std::uint32_t listener);
-  void resume_accepts();
   void arm_signal();
   void arm_tick();
   void on_signal(int result);
@@ -92,7 +92,6 @@ class Worker {
 
   WorkerOptions options_;
   steering::WorkerSlot slot_;
-  std::vector<int> listeners_;  // borrowed, by listen address
   io::Ring ring_;
   io::BufferRing buffers_;
   UniqueFd signals_;
@@ -104,12 +103,8 @@ class Worker {
   session::Traffic reported_;  // what of ours is in it
   Instant now_;
   std::uint64_t ends_reported_ = 0;
-  std::uint32_t accepts_armed_ = 0;            // multishot accepts in the kernel
-  std::vector<std::uint32_t> accepts_paused_;  // listeners whose accept ran into a limit
-  std::optional<Instant> resume_accepts_at_;
-  std::optional<Instant> limit_logged_at_;
+  std::unique_ptr<Acceptor> acceptor_;
   bool stopping_ = false;
-  bool accepting_ = true;
   bool stop_now_ = false;
 };
 

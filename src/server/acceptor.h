@@ -1,0 +1,81 @@
+// Acceptor: where a worker's connections come from: the accept queues of its own slot and, while a
+// neighbour does not accept (weir/steering/attendance.h), that neighbour's. Knows no session.
+//
+// A queue is accepted from by a multishot accept in the worker's ring. Accepts wait exclusively:
+// an arrival wakes one of them, and that of a worker which hangs is in the kernel still, first in
+// line, and takes the wake-up with it. So a cover's accept finds what is queued when it is armed
+// and may hear of nothing later; it is armed anew at each look at the neighbours, every third of
+// the hang threshold. What waits for a hung worker is accepted within 4/3 of the threshold.
+//
+// When the owner wakes, both accept until the next look: each connection is accepted by one.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "weir/base/clock.h"
+#include "weir/base/unique_fd.h"
+#include "weir/io/ring.h"
+#include "weir/steering/worker_slot.h"
+
+namespace weir::server {
+
+class Acceptor {
+ public:
+  struct Accepted {
+    UniqueFd fd;
+    std::size_t address;  // the listen address that it came to
+  };
+
+  /// `listeners` are those of every slot, each slot's by listen address; they stay open as long as
+  /// this. Ring and slot are borrowed. `hang_threshold` 0: no neighbour is looked after.
+  Acceptor(io::Ring& ring, steering::WorkerSlot& slot, std::vector<std::vector<int>> listeners,
+           Duration hang_threshold);
+
+  /// The connection that a completion of Op::accept brings, counted in. Nothing where it brought
+  /// none, or was over the limit on connections, or came after stop(): those are gone already.
+  [[nodiscard]] std::optional<Accepted> take(const io::Completion& completion, Instant now);
+
+  /// Once a turn of the loop. `room`: a connection has ended since, so that a limit that accepts
+  /// ran into may have room again.
+  void look(Instant now, bool room);
+
+  /// When look() has something to do at the latest, beside looking at the neighbours.
+  [[nodiscard]] std::optional<Instant> next() const noexcept { return resume_at_; }
+
+  /// Accepts nothing from here on.
+  void stop();
+  [[nodiscard]] bool stopped() const noexcept { return stopped_; }
+  /// Stopped, and the ring holds no accept any more.
+  [[nodiscard]] bool ended() const noexcept { return stopped_ && in_ring_ == 0; }
+
+ private:
+  struct Queue {
+    int listener;
+    std::uint32_t generation = 0;  // of the accept armed last; an older one's end says nothing
+    bool wanted = false;           // to be accepted from
+    bool armed = false;            // an accept is in the kernel
+  };
+
+  void accept_from(std::uint32_t slot);
+  void leave_alone(std::uint32_t slot);
+  void arm(std::size_t index);
+  void on_end(std::size_t index, int result, Instant now);
+  void cover(std::vector<std::uint32_t> slots);
+
+  io::Ring& ring_;
+  steering::WorkerSlot& slot_;
+  std::size_t addresses_;
+  std::vector<Queue> queues_;  // by slot, then listen address
+  Duration look_every_;        // 0: never
+  Instant look_at_{};
+  std::vector<std::uint32_t> covered_;  // slots
+  std::vector<std::size_t> paused_;     // queues whose accept ran into a limit
+  std::optional<Instant> resume_at_;
+  std::optional<Instant> limit_logged_at_;
+  std::uint32_t in_ring_ = 0;  // accepts that have not had their last completion
+  bool stopped_ = false;
+};
+
+}  // namespace weir::server
