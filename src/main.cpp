@@ -52,9 +52,25 @@ Result<void> reload(launch::TlsKeeper* tls) {
   return done;
 }
 
-admin::CommandTable commands(const launch::Plan& plan, const process::Master& master,
+/// {"command":"drain","slot":2}
+Result<boost::json::object> drain(process::Master& master, const boost::json::object& request) {
+  const boost::json::value* given = request.if_contains("slot");
+  boost::system::error_code bad;
+  const auto slot = given != nullptr && given->is_number()  //
+                        ? given->to_number<std::uint32_t>(bad)
+                        : std::uint32_t{0};
+  if (given == nullptr || !given->is_number() || bad)
+    return Error{R"(expected the number of a slot, such as {"command":"drain","slot":0})", ""};
+  if (const auto begun = master.drain(slot); !begun) return begun.error();
+  return boost::json::object{};
+}
+
+admin::CommandTable commands(const launch::Plan& plan, process::Master& master,
                              launch::TlsKeeper* tls) {
   return {
+      {"drain",
+       {.help = "close one worker's sessions and have a fresh worker take its slot",
+        .run = [&master](const boost::json::object& request) { return drain(master, request); }}},
       {"status", admin::status_command([&] { return launch::status_of(plan, master); })},
       {"reload", {.help = "read the certificates again", .run = [tls](const boost::json::object&) {
                     const auto done = reload(tls);

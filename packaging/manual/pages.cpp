@@ -143,8 +143,10 @@ void add_config(Roff& page) {
 void add_signals(Roff& page) {
   page.section("SIGNALS");
   page.item("SIGTERM, SIGINT", "",
-            "No new connection is taken, every session is closed with the code 1001, and weir "
-            "ends once all workers have. A second one ends it at once.");
+            "No new session is taken and --health-path answers 503; the sessions are closed with "
+            "the code 1001, spread over --drain-timeout, and weir ends once all workers have. A "
+            "second one ends it at once.");
+  page.item("SIGHUP", "", "The certificates are read again, as by weirctl reload.");
 }
 
 }  // namespace
@@ -184,6 +186,12 @@ std::string weirctl_page() {
             "that wait to be accepted, and those assigned and accepted so far; its messages and "
             "bytes; and the share of the last second that it was busy. The imbalance is the most "
             "connections of a serving worker over their mean: 1 is even.");
+  page.item("reload", "",
+            "Has the certificates read again, and says what came of it. Sessions go on.");
+  page.item("drain", "SLOT",
+            "Nothing new is steered to the worker of this slot; its sessions are closed with the "
+            "code 1012, spread over --drain-timeout of weir(8), and once they are gone a fresh "
+            "worker takes the slot. Returns at once; status shows how far it is.");
   add_flags(page, manual);
   page.section("PROTOCOL");
   page.paragraph(

@@ -349,6 +349,15 @@ std::vector<Row<Options>> limits() {
         .help = "ping a session from which nothing came for this long; 0 never does",
         .manual = "Shorter than the idle timeout, or the pings would come too late."},
        set_duration<&Options::ping_interval, 1, kDay, Zero::off>},
+      {{.name = "drain-timeout",
+        .value = "TIME",
+        .group = kLimits,
+        .standard = "10s",
+        .accepts = "0, or a time from 1ms to 1h",
+        .help = "spread the closing of sessions over this when stopping; 0 closes all at once",
+        .manual = "So that the clients do not come back as one wave. Each is then given 5 s to "
+                  "answer. It holds for the whole service and for weirctl drain."},
+       set_duration<&Options::drain_timeout, 1, kHour, Zero::off>},
   };
 }
 

@@ -17,13 +17,15 @@ constexpr std::string_view kProgram = "weirctl";
 
 struct CommandRow {
   std::string_view name;
-  std::string_view help;
+  bool takes_slot = false;
 };
 
 constexpr std::array kCommands{
-    CommandRow{"status", "what each worker does and carries"},
-    CommandRow{"reload", "read the certificates again"},
+    CommandRow{.name = "status"},
+    CommandRow{.name = "reload"},
+    CommandRow{.name = "drain", .takes_slot = true},
 };
+constexpr unsigned kSlotMax = 1'023;
 
 /// "2", or with a unit as any other time.
 bool set_watch(CtlOptions& options, std::string_view text) {
@@ -74,13 +76,23 @@ std::string command_list() {
 std::optional<Refused> set_command(CtlOptions& options, const std::vector<std::string>& words) {
   if (words.empty())
     return Refused{fmt::format("weirctl: a command is missing: expected {}", command_list())};
-  const auto known = [&words](const CommandRow& row) { return row.name == words.front(); };
-  if (std::none_of(kCommands.begin(), kCommands.end(), known))
+  const auto command = std::ranges::find(kCommands, words.front(), &CommandRow::name);
+  if (command == kCommands.end())
     return Refused{fmt::format("weirctl: {} is no command: expected {}", in_quotes(words.front()),
                                command_list())};
-  if (words.size() > 1)
+  const std::size_t takes = command->takes_slot ? 2 : 1;
+  if (words.size() > takes)
     return Refused{fmt::format("weirctl: {} takes no {}; --help shows its flags", words.front(),
-                               in_quotes(words[1]))};
+                               in_quotes(words[takes]))};
+  if (command->takes_slot) {
+    if (words.size() > 1) options.slot = parse_number(words[1], 0U, kSlotMax);
+    if (!options.slot)
+      return Refused{fmt::format(
+          "weirctl: {}: {}: expected the number of a slot, as weirctl "
+          "status shows it",
+          words.front(),
+          words.size() > 1 ? in_quotes(words[1]) + " is not accepted" : "which worker is missing")};
+  }
   options.command = words.front();
   return std::nullopt;
 }
@@ -112,12 +124,15 @@ Outcome<CtlOptions> parse_ctl(int argc, const char* const* argv,
 Manual weirctl_manual() {
   Manual manual{
       .program = "weirctl",
-      .purpose = "ask a running weir what it does, or have it read its certificates again",
+      .purpose =
+          "ask a running weir what it does, have it read its certificates again, or drain a "
+          "worker",
       .synopsis = {},
       .flags = flags_of(rows()),
       .units = ""};
   manual.synopsis.push_back("[--control PATH] status [--json] [--watch SECONDS]");
   manual.synopsis.push_back("[--control PATH] reload");
+  manual.synopsis.push_back("[--control PATH] drain SLOT");
   return manual;
 }
 

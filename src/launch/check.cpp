@@ -67,6 +67,8 @@ Result<std::string> check(const cli::Options& options) {
   line("timeouts",
        fmt::format("handshake {}, idle {}, ping after {}", limit(options.handshake_timeout),
                    limit(options.idle_timeout), limit(*options.ping_interval)));
+  line("drain timeout",
+       options.drain_timeout.count() == 0 ? "none" : format_duration(options.drain_timeout));
   line("application", std::string{cli::to_string(options.app)});
   line("control socket", options.control.empty() ? "none" : options.control);
   return report;

@@ -16,6 +16,9 @@ Error too_few_descriptors(std::uint64_t needed, std::uint64_t limit, std::string
           fmt::format("raise it (ulimit -n, or LimitNOFILE= of the unit), or {}", instead)};
 }
 
+/// What a worker takes beyond the timeouts that it keeps to.
+constexpr Duration kStopSlack = std::chrono::seconds{5};
+
 session::SessionRules session_rules(const cli::Options& options) {
   session::SessionRules rules;
   rules.upgrade = {
@@ -71,6 +74,7 @@ Result<Plan> make_plan(const cli::Options& options) {
   plan.app = options.app;
   plan.worker.sessions = session_rules(options);
   plan.worker.hang_threshold = options.hang_threshold;
+  plan.worker.drain_timeout = options.drain_timeout;
   plan.worker.tls.min_version =
       options.tls_min_version == cli::TlsVersion::tls13 ? tls::Version::tls13 : tls::Version::tls12;
   if (std::ranges::any_of(options.listen, &cli::Listen::tls))
@@ -86,6 +90,9 @@ Result<Plan> make_plan(const cli::Options& options) {
     behind_proxy.push_back(listen.proxy);
   }
   master.backlog = options.backlog;
+  // The last close, the peer's time to answer it, and its time to end its direction.
+  master.stop_patience =
+      options.drain_timeout + 2 * plan.worker.sessions.close_timeout + kStopSlack;
   master.hang_kill = options.hang_kill.value_or(Duration::zero());
   master.workers = cli::worker_count(options, host);
   master.cpus = worker_cpus(options, host, master.workers);

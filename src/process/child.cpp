@@ -33,6 +33,7 @@ void take_over_signals() noexcept {
   sigset_t blocked;
   sigemptyset(&blocked);
   sigaddset(&blocked, SIGTERM);
+  sigaddset(&blocked, SIGUSR1);
   ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
 }
 

@@ -14,8 +14,8 @@ namespace weir::process {
 void close_all_but(std::span<const int> kept) noexcept;
 
 /// Default actions for all signals, but: SIGPIPE and SIGINT are ignored (a Ctrl-C at the terminal
-/// reaches the whole process group, and the master decides what it means), SIGTERM stays blocked
-/// for the worker to read from a signalfd.
+/// reaches the whole process group, and the master decides what it means), SIGTERM and SIGUSR1 stay
+/// blocked for the worker to read from a signalfd.
 void take_over_signals() noexcept;
 
 /// A signalfd, non-blocking, from which SIGTERM, SIGINT and SIGHUP are read; all are blocked for

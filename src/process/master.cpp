@@ -29,8 +29,6 @@ using boost::system::error_code;
 
 constexpr Duration kTick = std::chrono::milliseconds{100};
 constexpr Duration kBusyWindow = std::chrono::seconds{1};
-/// A worker ends its sessions within twice the close timeout; then it is stuck.
-constexpr Duration kStopPatience = std::chrono::seconds{15};
 constexpr std::size_t kWordBytesMax = 4'096;
 
 std::string describe(const siginfo_t& exit) {
@@ -44,6 +42,7 @@ std::string_view to_string(WorkerState state) noexcept {
   switch (state) {
     case WorkerState::starting: return "starting";
     case WorkerState::serving: return "serving";
+    case WorkerState::draining: return "draining";
     case WorkerState::waiting: return "down";
     case WorkerState::stopping: return "draining";
     case WorkerState::gone: return "down";
@@ -239,6 +238,11 @@ void Master::on_exit(std::uint32_t slot) {
       spdlog::warn("slot {}: worker {} ended with {}", slot, pid, describe(exit));
     return finish_if_empty();
   }
+  worker.pause.cancel();
+  if (worker.state == WorkerState::draining && exit.si_code == CLD_EXITED && exit.si_status == 0) {
+    spdlog::info("slot {}: worker {} has drained; its successor starts now", slot, pid);
+    return start(slot);
+  }
   const Duration pause = supervisor_.after_exit(slot, monotonic_now());
   spdlog::error("slot {}: worker {} ended with {}; its successor starts {}", slot, pid,
                 describe(exit),
@@ -289,13 +293,38 @@ void Master::stop(std::string_view why) {
     worker.state = worker.pid == 0 ? WorkerState::gone : WorkerState::stopping;
     if (worker.pid != 0) ::kill(worker.pid, SIGTERM);
   }
-  stop_deadline_.expires_after(kStopPatience);
+  stop_deadline_.expires_after(options_.stop_patience);
   stop_deadline_.async_wait([this](error_code error) {
     if (error) return;
-    spdlog::error("workers did not end in {}; killing them", format_duration(kStopPatience));
+    spdlog::error("workers did not end in {}; killing them",
+                  format_duration(options_.stop_patience));
     kill_all();
   });
   finish_if_empty();
+}
+
+Result<void> Master::drain(std::uint32_t slot) {
+  if (slot >= options_.workers)
+    return Error{fmt::format("there is no slot {}", slot),
+                 options_.workers == 1 ? "0 is the only one"
+                                       : fmt::format("they go from 0 to {}", options_.workers - 1)};
+  Worker& worker = *workers_[slot];
+  if (worker.state != WorkerState::serving)
+    return Error{fmt::format("the worker of slot {} is {}", slot, to_string(worker.state)),
+                 "only one that serves can be drained"};
+  spdlog::info("slot {}: worker {} drains", slot, worker.pid);
+  steering_.table().mark_down(slot);
+  worker.state = WorkerState::draining;
+  ::kill(worker.pid, SIGUSR1);
+  worker.pause.expires_after(options_.stop_patience);
+  worker.pause.async_wait([this, slot, life = worker.life](error_code error) {
+    const Worker& w = *workers_[slot];
+    if (error || w.life != life || w.state != WorkerState::draining) return;
+    spdlog::error("slot {}: worker {} did not end in {}; killing it", slot, w.pid,
+                  format_duration(options_.stop_patience));
+    ::kill(w.pid, SIGKILL);
+  });
+  return {};
 }
 
 void Master::kill_all() noexcept {

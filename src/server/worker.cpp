@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "acceptor.h"
+#include "drainer.h"
 #include "weir/process/privileges.h"
 #include "weir/process/sandbox.h"
 #include "weir/wire/close_code.h"
@@ -23,10 +24,11 @@ using steering::add_own;
 /// Between two ticks, at which deadlines are looked at too, however long the hang threshold is.
 constexpr Duration kTickMax = std::chrono::milliseconds{100};
 
-Result<UniqueFd> terminate_signals() {
+Result<UniqueFd> drain_signals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGUSR1);
   UniqueFd fd{::signalfd(-1, &set, SFD_CLOEXEC)};  // blocking: the ring waits for it
   if (!fd) return os_error("signalfd", errno);
   return fd;
@@ -74,7 +76,7 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerOptions& options,
   auto buffers = io::BufferRing::create(*ring);
   if (!buffers) return buffers.error();
   if (auto enabled = ring->enable(); !enabled) return enabled.error();
-  auto signals = terminate_signals();
+  auto signals = drain_signals();
   if (!signals) return signals.error();
   std::optional<tls::Context> tls;
   if (options.vault != nullptr) {
@@ -116,7 +118,7 @@ int Worker::run() {
     // Flushing ends sessions too, and the sleep may be long: what that means comes before it.
     sessions_.flush(now_);
     report_ends();
-    if (stopping_) finish_stopping();
+    if (drainer_) drainer_->finish(now_);
     // An accept that the ring still holds would keep its listener open past our exit, until the
     // kernel gets round to taking the ring apart, and connections would come to nobody.
     if (acceptor_->ended() && sessions_.count() == 0) break;
@@ -131,6 +133,7 @@ int Worker::run() {
     sessions_.finish_sends(now_);
     buffers_.end_batch();
     sessions_.run_deadlines(now_);
+    if (drainer_) drainer_->close_due(now_);
     acceptor_->look(now_, sessions_.traffic().ended != ends_reported_);
     report_turn(woke, sleeps, completions);
   }
@@ -167,26 +170,17 @@ void Worker::arm_signal() {
 
 void Worker::on_signal(int result) {
   if (result == static_cast<int>(sizeof signal_)) {
-    if (stopping_) {
+    const bool terminate = signal_.ssi_signo == SIGTERM;
+    if (terminate && std::exchange(stopping_, true)) {
       stop_now_ = true;
       return;
     }
-    stop();
+    if (terminate || drainer_ == nullptr)
+      drainer_ = std::make_unique<Drainer>(terminate ? DrainFor::service_end : DrainFor::successor,
+                                           sessions_, *acceptor_, slot_, options_.drain_timeout,
+                                           options_.sessions.close_timeout, now_);
   }
   arm_signal();
-}
-
-void Worker::stop() {
-  stopping_ = true;
-  spdlog::debug("stopping: closing {} sessions", sessions_.open_count());
-  sessions_.close_all(wire::CloseCode::going_away, "server is shutting down", now_);
-}
-
-/// With the last session gone nobody is to be held up by those who only knock.
-void Worker::finish_stopping() {
-  if (acceptor_->stopped() || sessions_.open_count() > 0) return;
-  acceptor_->stop();
-  sessions_.drop_handshakes();
 }
 
 // --- reporting --------------------------------------------------------------------------------
@@ -218,6 +212,8 @@ std::optional<Duration> Worker::sleep_limit(Instant now) const {
   const auto at_most = [&](Duration d) { limit = limit ? std::min(*limit, d) : d; };
   if (const auto deadline = sessions_.next_deadline()) at_most(*deadline - now);
   if (const auto next = acceptor_->next()) at_most(*next - now);
+  if (drainer_)
+    if (const auto next = drainer_->next()) at_most(*next - now);
   return limit;
 }
 

@@ -176,12 +176,19 @@ void Sessions::free_if_done(Session& session) {
   ++traffic_.ended;
 }
 
-void Sessions::close_all(CloseCode code, std::string_view reason, Instant now) {
+std::size_t Sessions::close_some(std::size_t count, CloseCode code, std::string_view reason,
+                                 Instant now) {
   now_ = now;
-  upgrade_rules_.draining = true;
-  for (const auto& chunk : slab_)
-    for (Session& session : *chunk)
-      if (session.state == State::open) begin_close(session, code, reason, now);
+  const std::size_t places = slab_.size() * kSlabChunk;
+  std::size_t closed = 0;
+  for (std::size_t looked = 0; looked < places && closed < count; ++looked) {
+    Session& session = at(static_cast<std::uint32_t>(close_next_));
+    close_next_ = (close_next_ + 1) % places;
+    if (session.state != State::open) continue;
+    begin_close(session, code, reason, now);
+    ++closed;
+  }
+  return closed;
 }
 
 void Sessions::drop_handshakes() {

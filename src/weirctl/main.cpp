@@ -39,6 +39,7 @@ Result<boost::json::object> ask(const CtlOptions& options) {
   // Not as a list in braces; see answer.cpp of the admin part.
   boost::json::object request;
   request["command"] = options.command;
+  if (options.slot) request["slot"] = *options.slot;
   return weir::admin::control_call(options.control, request, kTimeout);
 }
 
@@ -73,9 +74,16 @@ Result<void> reload(const CtlOptions& options) {
   return print("reloaded\n");
 }
 
+Result<void> drain(const CtlOptions& options) {
+  const auto answer = ask(options);
+  if (!answer) return answer.error();
+  return print(fmt::format("slot {} drains; a fresh worker takes it then\n", *options.slot));
+}
+
 /// The parser let no other command through.
 Result<void> carry_out(const CtlOptions& options) {
-  return options.command == "reload" ? reload(options) : show_status(options);
+  if (options.command == "reload") return reload(options);
+  return options.command == "drain" ? drain(options) : show_status(options);
 }
 
 }  // namespace

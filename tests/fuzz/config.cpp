@@ -64,7 +64,8 @@ void judge_limits(const Options& options) {
   check(options.tls_ticket_rotation > nanoseconds{0}, "ticket keys are rotated");
   check(options.ping_interval.has_value(), "there is an interval for pings");
   for (const nanoseconds time :
-       {options.idle_timeout, *options.ping_interval, options.hang_threshold, *options.hang_kill}) {
+       {options.idle_timeout, *options.ping_interval, options.hang_threshold, *options.hang_kill,
+        options.drain_timeout}) {
     check(time >= nanoseconds{0}, "time is not negative");
   }
   for (const std::uint32_t weight : options.weights) {

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -36,6 +37,8 @@ class Server:
         arguments = ["setpriv", "--pdeathsig", "TERM", *through, binary]
         arguments += ["--workers", str(workers), "--control", self.control]
         arguments += ["--log-format", "json", *flags]
+        if "--drain-timeout" not in flags:  # who does not look at a drain does not wait for one
+            arguments += ["--drain-timeout", "0"]
         for address in listen:
             arguments += ["--listen", address]
         self._lines = []
@@ -135,10 +138,23 @@ class Server:
     def port(self):
         return self.addresses[0][1]
 
+    def weirctl(self, *words):
+        """Runs weirctl on this server."""
+        command = [WEIRCTL, "--control", self.control, *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    def ask(self, line):
+        """The answer to one line on the control socket."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(PATIENCE)
+            control.connect(self.control)
+            control.sendall(line + b"\n")
+            with control.makefile("rb") as answers:
+                return json.loads(answers.readline())
+
     def status(self):
         """What weirctl says."""
-        command = [WEIRCTL, "--control", self.control, "status", "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = self.weirctl("status", "--json")
         if done.returncode != 0:
             raise AssertionError(f"weirctl failed: {done.stderr}")
         return json.loads(done.stdout)

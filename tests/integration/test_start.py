@@ -142,7 +142,7 @@ class StartTest(WeirTest):
             "--check", "--control", control, "--listen", "127.0.0.1:0", "--listen", "[::1]:0",
             "--workers", "3", "--pin", "none", "--steer", "round-robin", "--steer-backend", "none",
             "--hang-threshold", "0", "--max-connections", "1000", "--max-message-size", "16MiB",
-            "--idle-timeout", "0",
+            "--idle-timeout", "0", "--drain-timeout", "20s",
         )  # fmt: skip
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(
@@ -157,6 +157,7 @@ class StartTest(WeirTest):
             "message size      at most 16MiB\n"
             "compression       shared\n"
             "timeouts          handshake 10s, idle off, ping after 30s\n"
+            "drain timeout     20s\n"
             "application       echo\n"
             f"control socket    {control}\n",
         )

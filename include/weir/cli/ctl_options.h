@@ -13,10 +13,11 @@
 namespace weir::cli {
 
 struct CtlOptions {
-  std::string command;                            // "status" or "reload"
+  std::string command;                            // "status", "reload" or "drain"
   std::string control;                            // the socket's path; never empty
   bool json = false;                              // status: the object alone, instead of the table
   std::optional<std::chrono::nanoseconds> watch;  // status: again and again, this far apart
+  std::optional<unsigned> slot;                   // drain: always set
 };
 
 /// Reads the command line. `default_control` is default_control_path(). Never throws.

@@ -9,6 +9,7 @@
 // A worker's life, as its slot's state:
 //   starting --ready--> serving --exit--> waiting --pause over--> starting
 //   starting --exit or failure--> waiting
+//   serving --drain--> draining --exit--> starting
 //   any --stop--> stopping --exit--> gone
 #pragma once
 
@@ -44,11 +45,13 @@ struct MasterOptions {
   std::vector<int> cpus;
   /// A worker that has not woken for this long is killed and replaced. 0: never.
   Duration hang_kill{};
+  /// How long workers take at most to drain; then what is left of them is stuck, and killed.
+  Duration stop_patience = std::chrono::seconds{15};
   steering::SteeringOptions steering;
   std::optional<Identity> identity;  // of the workers; nothing: the master's own
 };
 
-enum class WorkerState : std::uint8_t { starting, serving, waiting, stopping, gone };
+enum class WorkerState : std::uint8_t { starting, serving, draining, waiting, stopping, gone };
 [[nodiscard]] std::string_view to_string(WorkerState state) noexcept;
 
 /// One slot as the master sees it.
@@ -85,6 +88,11 @@ class Master {
 
   /// Called on SIGHUP.
   void on_reload(std::function<void()> call) { on_reload_ = std::move(call); }
+
+  /// Has the worker of `slot` close its sessions and end, and a fresh one take the slot; nothing
+  /// new is steered there meanwhile. Returns as soon as that has begun. Fails for a slot that there
+  /// is not, or whose worker does not serve.
+  [[nodiscard]] Result<void> drain(std::uint32_t slot);
 
   [[nodiscard]] const Listeners& listeners() const noexcept { return listeners_; }
   [[nodiscard]] const steering::Steering& steering() const noexcept { return steering_; }

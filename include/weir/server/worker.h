@@ -35,6 +35,7 @@
 namespace weir::server {
 
 class Acceptor;
+class Drainer;
 
 struct WorkerOptions {
   session::SessionRules sessions;
@@ -42,6 +43,7 @@ struct WorkerOptions {
   tls::Vault* vault = nullptr;       // borrowed, the master's; null where no door has TLS
   tls::ContextOptions tls;
   Duration hang_threshold = std::chrono::milliseconds{50};  // 0: no signs of life needed
+  Duration drain_timeout = std::chrono::seconds{10};        // that closes are spread over
 };
 
 /// The per-client limits, as Sessions asks for them.
@@ -62,7 +64,7 @@ class ClientGate final : public session::Gate {
 class Worker {
  public:
   /// Sets up ring, buffers and accepts, on the thread that will call run(). `handler` is borrowed.
-  /// SIGTERM must be blocked.
+  /// SIGTERM and SIGUSR1 must be blocked.
   [[nodiscard]] static Result<std::unique_ptr<Worker>> create(const WorkerOptions& options,
                                                               process::WorkerSeat& seat,
                                                               session::Handler& handler);
@@ -70,9 +72,13 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
   ~Worker();
 
-  /// Serves until SIGTERM has ended every session with close 1001, or a second SIGTERM came. While
-  /// sessions are left it goes on accepting, to answer upgrades and health checks with 503.
-  /// Returns the exit status.
+  /// Serves until a signal has had it drain: its sessions are closed one after the other, spread
+  /// over the drain timeout, and each has the close timeout to answer. Returns the exit status.
+  ///
+  /// SIGTERM, with which the service ends: close 1001. While sessions are left it goes on
+  /// accepting, to answer upgrades and health checks with 503. A second SIGTERM ends it at once.
+  /// SIGUSR1, after which a fresh worker takes the slot: close 1012. It takes in what is still on
+  /// its way to it, until no session is left or the timeout has passed.
   [[nodiscard]] int run();
 
  private:
@@ -84,8 +90,6 @@ class Worker {
   void arm_signal();
   void arm_tick();
   void on_signal(int result);
-  void stop();
-  void finish_stopping();
   void report_ends();
   void report_turn(Instant woke, Instant sleeps, unsigned completions);
   [[nodiscard]] std::optional<Duration> sleep_limit(Instant now) const;
@@ -104,7 +108,8 @@ class Worker {
   Instant now_;
   std::uint64_t ends_reported_ = 0;
   std::unique_ptr<Acceptor> acceptor_;
-  bool stopping_ = false;
+  std::unique_ptr<Drainer> drainer_;  // null until a signal
+  bool stopping_ = false;             // by SIGTERM
   bool stop_now_ = false;
 };
 

@@ -27,7 +27,7 @@
 //
 // How sessions end, and with which code (RFC 6455, 7.4; "-": no close frame can be sent):
 //   the peer's close, answered                its own code, 1000 for one without
-//   stopping (close_all)                      1001
+//   stopping (close_some)                     1001
 //   nothing heard for the idle timeout        1001
 //   a frame against RFC 6455 or 7692          1002
 //   an app that takes no such message         1003  (Peer::close)
@@ -35,7 +35,7 @@
 //   over the message rate                     1008
 //   a message over the limit, inflated too    1009
 //   a handler that throws                     1011
-//   giving sessions away to a successor       1012  (close_all)
+//   making way for a successor                1012  (close_some)
 //   a backlog over the limit                  1013
 //   transport errors, TLS failures            -     (1006 to the handler)
 // After a close of ours that the peer may answer (1001, 1011 to 1013, the application's) it has
@@ -151,8 +151,12 @@ class Sessions {
   /// Queues at most one send per session with output. Once per loop, before the ring is entered.
   void flush(Instant now);
 
-  /// Begins the closing handshake on every open session. Upgrades are answered 503 from here on.
-  void close_all(wire::CloseCode code, std::string_view reason, Instant now);
+  /// Upgrades are answered 503 from here on, and so are health checks.
+  void refuse_upgrades() noexcept { upgrade_rules_.draining = true; }
+  /// Begins the closing handshake on so many open sessions, those least recently looked at by
+  /// earlier calls first. Returns on how many: fewer only where there are no more.
+  std::size_t close_some(std::size_t count, wire::CloseCode code, std::string_view reason,
+                         Instant now);
   /// Ends the connections that are still handshaking.
   void drop_handshakes();
 
@@ -303,7 +307,8 @@ class Sessions {
   Lying lying_;
   std::size_t count_ = 0;
   std::size_t open_count_ = 0;
-  Instant now_;  // of the loop's turn; for what handlers cause
+  std::size_t close_next_ = 0;  // the place that close_some() looks at next
+  Instant now_;                 // of the loop's turn; for what handlers cause
   Traffic traffic_;
 };
 

@@ -59,7 +59,8 @@ TEST(Help, OfWeirctlIsGolden) {
   EXPECT_EQ(help_text(weirctl_manual()),
             R"(Usage: weirctl [--control PATH] status [--json] [--watch SECONDS]
        weirctl [--control PATH] reload
-weirctl: ask a running weir what it does, or have it read its certificates again.
+       weirctl [--control PATH] drain SLOT
+weirctl: ask a running weir what it does, have it read its certificates again, or drain a worker.
 
 Of the command status:
   --json                        print the status as one JSON object on one line

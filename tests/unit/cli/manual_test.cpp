@@ -97,6 +97,7 @@ TEST(DefaultConfig, HasEveryKeyWithADefaultThatIsAcceptedAndChangesNothing) {
   EXPECT_EQ(options.pin, plain.pin);
   EXPECT_EQ(options.hang_threshold, plain.hang_threshold);
   EXPECT_EQ(options.hang_kill, plain.hang_kill);
+  EXPECT_EQ(options.drain_timeout, plain.drain_timeout);
   EXPECT_EQ(options.steer, plain.steer);
   EXPECT_EQ(options.backend, plain.backend);
   EXPECT_EQ(options.max_message_size, plain.max_message_size);

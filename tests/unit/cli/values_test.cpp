@@ -23,6 +23,8 @@ TEST(Values, DefaultsAreThoseOfTheTable) {
   EXPECT_EQ(worker_count(options, four_cpus()), 4U);
   EXPECT_EQ(options.pin, Pin::automatic);
   EXPECT_EQ(options.hang_threshold, 50ms);
+  EXPECT_EQ(options.hang_kill, 10s);
+  EXPECT_EQ(options.drain_timeout, 10s);
   EXPECT_EQ(options.steer, steering::Policy::least_connections);
   EXPECT_EQ(options.backend, steering::BackendChoice::automatic);
   EXPECT_TRUE(options.weights.empty());
@@ -245,6 +247,8 @@ TEST(Values, WrongOnesAreNamedWithWhatIsAccepted) {
       {"hang-threshold", "50", "expected 0, or a time from 1ms to 1h"},
       {"hang-threshold", "999us", "expected 0, or a time from 1ms to 1h"},
       {"hang-threshold", "3601s", "expected 0, or a time from 1ms to 1h"},
+      {"drain-timeout", "10", "expected 0, or a time from 1ms to 1h"},
+      {"drain-timeout", "61m", "expected 0, or a time from 1ms to 1h"},
       {"hang-kill", "1ms", "expected 0, or a time from 2ms to 24h"},
       {"hang-kill", "25h", "expected 0, or a time from 2ms to 24h"},
       {"steer", "random", policies},

@@ -38,12 +38,30 @@ TEST(WeirctlOptions, WatchTakesSecondsOrATime) {
   }
 }
 
+TEST(WeirctlOptions, DrainTakesASlot) {
+  const auto outcome = parse_words({"drain", "3"});
+  ASSERT_TRUE(std::holds_alternative<CtlOptions>(outcome));
+  EXPECT_EQ(std::get<CtlOptions>(outcome).command, "drain");
+  EXPECT_EQ(std::get<CtlOptions>(outcome).slot, 3U);
+}
+
 TEST(WeirctlOptions, MistakesAreNamedInOneLine) {
   constexpr std::string_view watch =
       "is not accepted: expected a number of seconds from 1 to 3600, or a time such as 500ms";
   const std::pair<std::vector<const char*>, std::string> cases[] = {
-      {{}, "weirctl: a command is missing: expected status, reload"},
-      {{"start"}, "weirctl: 'start' is no command: expected status, reload"},
+      {{}, "weirctl: a command is missing: expected status, reload, drain"},
+      {{"start"}, "weirctl: 'start' is no command: expected status, reload, drain"},
+      {{"drain"},
+       "weirctl: drain: which worker is missing: expected the number of a slot, as weirctl status "
+       "shows it"},
+      {{"drain", "all"},
+       "weirctl: drain: 'all' is not accepted: expected the number of a slot, as weirctl status "
+       "shows it"},
+      {{"drain", "1024"},
+       "weirctl: drain: '1024' is not accepted: expected the number of a slot, as weirctl status "
+       "shows it"},
+      {{"drain", "1", "2"}, "weirctl: drain takes no '2'; --help shows its flags"},
+      {{"reload", "1"}, "weirctl: reload takes no '1'; --help shows its flags"},
       {{"status", "now"}, "weirctl: status takes no 'now'; --help shows its flags"},
       {{"status", "--jason"}, "weirctl: unknown flag '--jason'; did you mean --json?"},
       {{"status", "--watch=0"}, fmt::format("weirctl: --watch: '0' {}", watch)},

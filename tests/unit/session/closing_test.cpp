@@ -68,6 +68,24 @@ TEST_F(SessionTest, AMessageOverTheLimitIs1009AndCostsNothing) {
   EXPECT_TRUE(handler_.messages.empty());
 }
 
+TEST_F(SessionTest, SomeAreClosedAndTheNextTimeOthers) {
+  std::vector<UniqueFd> peers;
+  for (int i = 0; i < 5; ++i) peers.push_back(open());
+  EXPECT_EQ(sessions_->close_some(2, CloseCode::service_restart, "over", now_), 2U);
+  for (const std::size_t i : {0U, 1U}) EXPECT_EQ(read(peers[i], 8), "\x88\x06\x03\xf4over") << i;
+  EXPECT_EQ(sessions_->close_some(2, CloseCode::service_restart, "over", now_), 2U);
+  for (const std::size_t i : {2U, 3U}) EXPECT_EQ(read(peers[i], 8), "\x88\x06\x03\xf4over") << i;
+  write(peers[4], frame(0x81, "x"));
+  EXPECT_EQ(read(peers[4], 3), "\x81\x01x") << "the last goes on";
+  EXPECT_EQ(sessions_->close_some(2, CloseCode::service_restart, "over", now_), 1U);
+  EXPECT_EQ(read(peers[4], 8), "\x88\x06\x03\xf4over");
+  EXPECT_EQ(sessions_->close_some(2, CloseCode::service_restart, "over", now_), 0U);
+  const UniqueFd late = open();
+  EXPECT_EQ(sessions_->close_some(1, CloseCode::service_restart, "over", now_), 1U)
+      << "one that came later, in whatever place";
+  EXPECT_EQ(read(late, 8), "\x88\x06\x03\xf4over");
+}
+
 TEST_F(SessionTest, AHandlersCloseWaitsForThePeersAndDropsData) {
   handler_.close_on_message = true;
   const UniqueFd peer = open();
@@ -109,7 +127,8 @@ TEST_F(SessionTest, CloseAllSaysGoingAwayToEveryOpenSession) {
   const UniqueFd shaking = connect();
   write(shaking, "GET / HTTP/1.1\r\n");
   turn();
-  sessions_->close_all(CloseCode::going_away, "over", now_);
+  sessions_->refuse_upgrades();
+  sessions_->close_some(9, CloseCode::going_away, "over", now_);
   EXPECT_EQ(read(open_peer, 8), "\x88\x06\x03\xe9over");
   EXPECT_EQ(sessions_->open_count(), 1U);
   write(shaking, kUpgrade.substr(kUpgrade.find('\n') + 1));

@@ -89,7 +89,7 @@ TEST_F(SessionTest, BothCanBeOff) {
 TEST_F(SessionTest, ACloseThatIsNotAnsweredEndsAllTheSame) {
   rules_.close_timeout = seconds{5};
   const UniqueFd peer = open();
-  sessions_->close_all(CloseCode::going_away, {}, now_);
+  sessions_->close_some(1, CloseCode::going_away, {}, now_);
   turn();
   pass(milliseconds{4'900});
   EXPECT_EQ(sessions_->count(), 1U);
