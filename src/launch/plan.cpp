@@ -21,6 +21,7 @@ constexpr Duration kStopSlack = std::chrono::seconds{5};
 
 session::SessionRules session_rules(const cli::Options& options) {
   session::SessionRules rules;
+  rules.app = to_string(options.app);
   rules.upgrade = {
       .header_bytes_max = options.max_header_size,
       .request_line_bytes_max = options.max_request_line,
@@ -64,7 +65,8 @@ std::vector<int> worker_cpus(const cli::Options& options, const cli::Host& host,
 
 std::uint64_t connection_capacity(std::uint64_t descriptors, std::uint32_t workers,
                                   std::size_t addresses) noexcept {
-  const std::uint64_t reserved = kDescriptorsReserved + addresses * workers;
+  // A worker holds every listener, and the end of every inbox at which letters are posted.
+  const std::uint64_t reserved = kDescriptorsReserved + (addresses + 1) * workers;
   return descriptors > reserved ? (descriptors - reserved) * workers : 0;
 }
 
@@ -100,8 +102,9 @@ Result<Plan> make_plan(const cli::Options& options) {
   const std::size_t addresses = options.listen.size();
   process::raise_locked_memory_limit();
   plan.descriptors = process::raise_descriptor_limit();
-  // The master holds every listener, a pidfd and for a moment a pipe for each worker.
-  const std::uint64_t masters_own = master.workers * (addresses + 2) + kDescriptorsReserved;
+  // The master holds every listener, and for each worker both ends of its inbox, a pidfd and for a
+  // moment a pipe.
+  const std::uint64_t masters_own = master.workers * (addresses + 4) + kDescriptorsReserved;
   if (masters_own > plan.descriptors)
     return too_few_descriptors(masters_own, plan.descriptors,
                                fmt::format("--workers {}", master.workers), "start fewer workers");
@@ -109,7 +112,7 @@ Result<Plan> make_plan(const cli::Options& options) {
   plan.max_connections = options.max_connections.value_or(capacity);
   if (plan.max_connections > capacity || capacity == 0) {
     const std::uint64_t each = (plan.max_connections + master.workers - 1) / master.workers;
-    return too_few_descriptors(each + kDescriptorsReserved + addresses * master.workers,
+    return too_few_descriptors(each + kDescriptorsReserved + (addresses + 1) * master.workers,
                                plan.descriptors,
                                fmt::format("--max-connections {}", plan.max_connections),
                                "lower it, or start more workers");

@@ -77,21 +77,24 @@ Result<std::unique_ptr<Master>> Master::create(asio::io_context& io, MasterOptio
   for (std::size_t i = 0; i < listeners->addresses().size(); ++i)
     if (auto attached = steering->attach(i, listeners->of_address(i)); !attached)
       return attached.error();
+  auto inboxes = Inboxes::open(options.workers);
+  if (!inboxes) return inboxes.error();
   if (auto reduced = reduce_master(options.identity); !reduced) return reduced.error();
   auto signals = master_signals();
   if (!signals) return signals.error();
   return std::unique_ptr<Master>{new Master{io, std::move(options), std::move(worker_main),
                                             std::move(*listeners), std::move(*steering),
-                                            std::move(*signals)}};
+                                            std::move(*inboxes), std::move(*signals)}};
 }
 
 Master::Master(asio::io_context& io, MasterOptions options, WorkerMain worker_main,
-               Listeners listeners, steering::Steering steering, UniqueFd signals)
+               Listeners listeners, steering::Steering steering, Inboxes inboxes, UniqueFd signals)
     : io_{io},
       options_{std::move(options)},
       worker_main_{std::move(worker_main)},
       listeners_{std::move(listeners)},
       steering_{std::move(steering)},
+      inboxes_{std::move(inboxes)},
       supervisor_{options_.workers},
       hang_watch_{options_.workers, options_.hang_kill},
       signals_{io, signals.release()},
@@ -156,6 +159,8 @@ void Master::start(std::uint32_t slot) {
 void Master::become_worker_process(std::uint32_t slot, UniqueFd link) {
   WorkerSeat seat{.slot = slot,
                   .listeners = listeners_.by_slot(),
+                  .inbox = inboxes_.reader(slot),
+                  .inboxes = inboxes_.writers(),
                   .table = &steering_.table(),
                   .clients = &steering_.clients(),
                   .counting = steering_.counting(),
@@ -164,6 +169,8 @@ void Master::become_worker_process(std::uint32_t slot, UniqueFd link) {
   std::vector<int> kept{link.get()};
   for (const std::vector<int>& of_slot : seat.listeners)
     kept.insert(kept.end(), of_slot.begin(), of_slot.end());
+  kept.push_back(seat.inbox);
+  kept.insert(kept.end(), seat.inboxes.begin(), seat.inboxes.end());
   close_all_but(kept);
   take_over_signals();
   log::set_role(fmt::format("slot {}", slot));
@@ -324,6 +331,14 @@ Result<void> Master::drain(std::uint32_t slot) {
                   format_duration(options_.stop_patience));
     ::kill(w.pid, SIGKILL);
   });
+  return {};
+}
+
+Result<void> Master::give(std::uint32_t from, std::uint32_t to, std::uint32_t count) {
+  const GiveOrder order{.target = to, .count = count};
+  if (post(inboxes_.writers()[from], LetterKind::give, from, std::as_bytes(std::span{&order, 1})) !=
+      Posted::posted)
+    return os_error(fmt::format("telling slot {} to give sessions", from), errno);
   return {};
 }
 

@@ -16,6 +16,11 @@ constexpr std::array kAllowed{
     // Bulk, which is read and written at once.
     SCMP_SYS(recvfrom),
     SCMP_SYS(sendto),
+    // Inboxes, through which sessions come and go.
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(memfd_create),
+    SCMP_SYS(pread64),
     // Connections: their peers for the log, half-closing, the reset of one over the limit.
     SCMP_SYS(getpeername),
     SCMP_SYS(getsockname),

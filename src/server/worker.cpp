@@ -10,6 +10,7 @@
 
 #include "acceptor.h"
 #include "drainer.h"
+#include "mover.h"
 #include "weir/process/privileges.h"
 #include "weir/process/sandbox.h"
 #include "weir/wire/close_code.h"
@@ -60,6 +61,8 @@ constexpr std::array kTotals{
     Total{&weir_row::tls_failed, &Traffic::tls_failed},
     Total{&weir_row::compressed_in, &Traffic::compressed_in},
     Total{&weir_row::compressed_out, &Traffic::compressed_out},
+    Total{&weir_row::arrived, &Traffic::arrived},
+    Total{&weir_row::left, &Traffic::left},
 };
 
 void store_own(__u64& word, std::uint64_t value) noexcept {
@@ -105,7 +108,8 @@ Worker::Worker(const WorkerOptions& options, process::WorkerSeat& seat, session:
           monotonic_now()},
       earlier_{slot_.row()},
       now_{monotonic_now()},
-      acceptor_{std::make_unique<Acceptor>(ring_, slot_, seat.listeners, options_.hang_threshold)} {
+      acceptor_{std::make_unique<Acceptor>(ring_, slot_, seat.listeners, options_.hang_threshold)},
+      mover_{std::make_unique<Mover>(ring_, sessions_, slot_, seat.inbox, seat.inboxes)} {
   arm_signal();
   if (options_.hang_threshold.count() > 0) arm_tick();
   slot_.woke(now_);
@@ -134,6 +138,7 @@ int Worker::run() {
     buffers_.end_batch();
     sessions_.run_deadlines(now_);
     if (drainer_) drainer_->close_due(now_);
+    mover_->look(now_);
     acceptor_->look(now_, sessions_.traffic().ended != ends_reported_);
     report_turn(woke, sleeps, completions);
   }
@@ -148,6 +153,7 @@ void Worker::dispatch(const io::Completion& completion) {
     case Op::accept: return on_accept(completion);
     case Op::signal: return on_signal(completion.result);
     case Op::tick: return arm_tick();
+    case Op::inbox: return mover_->on_letters(completion, now_);
     case Op::ignored: return;
   }
   spdlog::error("completion of an unknown operation {}", completion.tag.user_data());
@@ -212,6 +218,7 @@ std::optional<Duration> Worker::sleep_limit(Instant now) const {
   const auto at_most = [&](Duration d) { limit = limit ? std::min(*limit, d) : d; };
   if (const auto deadline = sessions_.next_deadline()) at_most(*deadline - now);
   if (const auto next = acceptor_->next()) at_most(*next - now);
+  if (const auto next = mover_->next()) at_most(*next - now);
   if (drainer_)
     if (const auto next = drainer_->next()) at_most(*next - now);
   return limit;

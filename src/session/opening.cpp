@@ -29,17 +29,8 @@ Opening& opening_of(Session& session) {
 }  // namespace
 
 void Sessions::adopt(UniqueFd fd, Door door, Instant now) {
-  Session& session = take_place();
-  const std::uint32_t slot = session.slot;
-  const std::uint32_t generation = session.generation + 1;
-  session = Session{};
-  session.slot = slot;
-  session.generation = generation;
-  session.fd = fd.release();
-  session.heard_at = now;
-  session.pinged_at = now;
+  Session& session = take_in(std::move(fd), now);
   session.awaits_proxy = door.proxy;
-  ++count_;
   enter(session, State::handshaking, now);
 
   if (door.tls) {
@@ -60,6 +51,20 @@ void Sessions::adopt(UniqueFd fd, Door door, Instant now) {
       return refuse(session, "more connections than one client may have or make");
   }
   keep_receiving(session);
+}
+
+Session& Sessions::take_in(UniqueFd fd, Instant now) {
+  Session& session = take_place();
+  const std::uint32_t slot = session.slot;
+  const std::uint32_t generation = session.generation + 1;
+  session = Session{};
+  session.slot = slot;
+  session.generation = generation;
+  session.fd = fd.release();
+  session.heard_at = now;
+  session.pinged_at = now;
+  ++count_;
+  return session;
 }
 
 /// Ends a connection that is no session yet, by a reset.

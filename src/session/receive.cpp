@@ -1,4 +1,5 @@
 // Receiving: completions to bytes, bytes to a handshake or to messages.
+#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
@@ -17,16 +18,6 @@ using wire::CloseCode;
 using wire::Event;
 using wire::Opcode;
 
-namespace {
-
-/// Of the one receive or poll that a session has in the kernel: completions that bring events, not
-/// a buffer, are the poll's.
-io::Tag receive_tag(const Session& session) noexcept {
-  return io::Tag::of(io::Op::receive, session.slot, session.generation);
-}
-
-}  // namespace
-
 void Sessions::on_receive(const io::Completion& completion, Instant now) {
   now_ = now;
   Session& session = of(completion.tag);
@@ -42,13 +33,16 @@ void Sessions::on_receive(const io::Completion& completion, Instant now) {
     if (!std::exchange(receiving_, {}).held) buffers_.give_back(*buffer);
     if (!session.bulk && bytes == buffers_.buffer_bytes()) change_mode(session, true);
   } else {  // a poll's: the events
-    read_bulk(session, now);
+    read_bulk(session, completion.result, now);
   }
   keep_receiving(session);
+  leave_if_ready(session);
   free_if_done(session);
 }
 
-void Sessions::read_bulk(Session& session, Instant now) {
+void Sessions::read_bulk(Session& session, int events, Instant now) {
+  // The end is told once, and may come with bytes before it: then it has to be read up to.
+  const bool ended = (events & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
   if (!bulk_) bulk_ = std::make_unique_for_overwrite<std::byte[]>(kBulkBytes);
   if (session.state == State::releasing) return;
   for (int reads = 0; reads < kBulkReadsMax; ++reads) {
@@ -69,7 +63,7 @@ void Sessions::read_bulk(Session& session, Instant now) {
     } else if (++session.small_reads >= kSmallReadsMax) {
       return change_mode(session, false);
     }
-    if (bytes < kBulkBytes) return;
+    if (bytes < kBulkBytes && !ended) return;
   }
   change_mode(session, false);  // its turn is over; arming a receive looks again for more
 }
@@ -105,8 +99,8 @@ void Sessions::receive_ended(Session& session, int result, Instant now) {
 }
 
 void Sessions::keep_receiving(Session& session) {
-  const bool wanted =
-      session.state != State::free && session.state != State::releasing && !session.end_of_stream;
+  const bool wanted = session.state != State::free && session.state != State::releasing &&
+                      !session.end_of_stream && !session.leaving;
   if (!wanted) return;
   if (over_high_water(session) && !session.receive_paused) {
     session.receive_paused = true;

@@ -168,6 +168,14 @@ void Sessions::flush(Instant now) {
     Session& session = at(out.slot);
     if (session.listed != i + 1) continue;  // released since, and its place perhaps taken anew
     session.listed = 0;
+    if (session.leaving) {
+      if (out.buffer != kNoBuffer) {
+        blocks_.append(session.queued, {out.data, out.size});
+        buffers_.give_back(out.buffer);
+      }
+      leave_if_ready(session);
+      continue;
+    }
     if (out.buffer != kNoBuffer) {
       send_now(session, out);
       continue;
@@ -251,6 +259,7 @@ void Sessions::fell_short(Session& session, const Outgoing& out) {
   if (out.buffer < kBulkBuffer) buffers_.give_back(out.buffer);
   if (out.result < 0 && out.result != -EAGAIN) return send_failed(session, -out.result);
   if (session.state == State::releasing) return free_if_done(session);
+  if (session.leaving) return leave_if_ready(session);
   send_on(session);
 }
 
@@ -264,11 +273,15 @@ void Sessions::on_send(const io::Completion& completion, Instant now) {
   now_ = now;
   Session& session = of(completion.tag);
   session.send_in_flight = false;
+  if (completion.result == -ECANCELED && session.leaving) return leave_if_ready(session);
   if (completion.result < 0) return send_failed(session, -completion.result);
   traffic_.bytes_out += static_cast<std::uint64_t>(completion.result);
   session.sent += static_cast<std::uint32_t>(completion.result);
   if (session.state == State::releasing) return free_if_done(session);
-  if (session.sent < session.sending.size) return send_on(session);  // a signal cut it short
+  if (session.sent < session.sending.size) {  // a signal cut it short, or our cancel
+    if (session.leaving) return leave_if_ready(session);
+    return send_on(session);
+  }
   sent_whole(session);
 }
 
@@ -291,6 +304,7 @@ void Sessions::sent_whole(Session& session) {
   blocks_.give_back(session.sending);
   session.sent = 0;
   if (session.state == State::releasing) return free_if_done(session);
+  if (session.leaving) return leave_if_ready(session);
   if (session.queued.size > 0 || (session.secure && session.secure->wire.size > 0)) {
     list_for_flush(session);
   } else {

@@ -65,6 +65,7 @@ Session& Sessions::take_place() {
 void Sessions::enter(Session& session, State state, Instant now) {
   session.state = state;
   session.since = now;
+  if (state != State::open) stop_leaving(session);  // it ends here
   timers_.arm(session.slot, deadline(session));
 }
 
@@ -89,6 +90,7 @@ Instant Sessions::deadline(const Session& session) const noexcept {
 
 void Sessions::run_deadlines(Instant now) {
   now_ = now;
+  leave_at_last();
   timers_.run_until(now, [&](std::uint32_t slot) { expire(at(slot), now); });
 }
 
@@ -142,6 +144,7 @@ void Sessions::linger(Session& session, CloseCode code, Instant now) {
 void Sessions::release(Session& session, CloseCode code) {
   if (session.state == State::releasing) return;
   session.state = State::releasing;
+  session.leaving = false;
   unlist(session);
   tell_closed(session, code);
   timers_.disarm(session.slot);
@@ -173,7 +176,7 @@ void Sessions::free_if_done(Session& session) {
   if (session.counted_open) --open_count_;
   free_places_.push_back(session.slot);
   --count_;
-  ++traffic_.ended;
+  ++(session.left ? traffic_.left : traffic_.ended);
 }
 
 std::size_t Sessions::close_some(std::size_t count, CloseCode code, std::string_view reason,

@@ -29,6 +29,7 @@
 #include "weir/base/clock.h"
 #include "weir/base/result.h"
 #include "weir/process/hang_watch.h"
+#include "weir/process/inbox.h"
 #include "weir/process/listeners.h"
 #include "weir/process/privileges.h"
 #include "weir/process/supervisor.h"
@@ -94,6 +95,10 @@ class Master {
   /// is not, or whose worker does not serve.
   [[nodiscard]] Result<void> drain(std::uint32_t slot);
 
+  /// Orders the worker of slot `from` to give so many of its sessions to that of `to`, which it
+  /// does as far as it has any that can move. Fails where the order could not be posted.
+  [[nodiscard]] Result<void> give(std::uint32_t from, std::uint32_t to, std::uint32_t count);
+
   [[nodiscard]] const Listeners& listeners() const noexcept { return listeners_; }
   [[nodiscard]] const steering::Steering& steering() const noexcept { return steering_; }
   [[nodiscard]] WorkerView view(std::uint32_t slot) const;
@@ -103,7 +108,7 @@ class Master {
   struct Worker;
 
   Master(boost::asio::io_context& io, MasterOptions options, WorkerMain worker_main,
-         Listeners listeners, steering::Steering steering, UniqueFd signals);
+         Listeners listeners, steering::Steering steering, Inboxes inboxes, UniqueFd signals);
 
   void start(std::uint32_t slot);
   [[noreturn]] void become_worker_process(std::uint32_t slot, UniqueFd link);
@@ -126,6 +131,7 @@ class Master {
   WorkerMain worker_main_;
   Listeners listeners_;
   steering::Steering steering_;
+  Inboxes inboxes_;
   Supervisor supervisor_;
   HangWatch hang_watch_;
   boost::asio::posix::stream_descriptor signals_;

@@ -37,6 +37,8 @@ struct WorkerSeat {
   /// Those of every slot, each slot's by listen address: a worker covers for a neighbour that
   /// hangs.
   std::vector<std::vector<int>> listeners;
+  int inbox = -1;            // the slot's own, to read from
+  std::vector<int> inboxes;  // of every slot, to post to
   steering::LoadTable* table = nullptr;
   steering::ClientTable* clients = nullptr;
   steering::WorkerSlot::Counting counting = steering::WorkerSlot::Counting::by_program;

@@ -35,6 +35,7 @@
 namespace weir::server {
 
 class Acceptor;
+class Mover;
 class Drainer;
 
 struct WorkerOptions {
@@ -108,6 +109,7 @@ class Worker {
   Instant now_;
   std::uint64_t ends_reported_ = 0;
   std::unique_ptr<Acceptor> acceptor_;
+  std::unique_ptr<Mover> mover_;
   std::unique_ptr<Drainer> drainer_;  // null until a signal
   bool stopping_ = false;             // by SIGTERM
   bool stop_now_ = false;

@@ -68,10 +68,14 @@ struct Session {
   bool end_of_stream : 1 = false;    // the peer has ended its direction
   bool awaits_proxy : 1 = false;     // the PROXY header has not come
   bool compressing : 1 = false;      // permessage-deflate was agreed
+  bool leaving : 1 = false;          // goes to `target` once nothing of it is in the kernel
+  bool left : 1 = false;             // has gone there
+  bool stays : 1 = false;            // could not go where it was to
   std::uint8_t window_bits : 4 = 0;  // of what is sent compressed
   std::uint8_t gathered_bits = 0;    // the largest message that was gathered is below 2^this
   std::uint8_t small_reads = 0;      // in a row, in bulk
   std::uint8_t lead = 0;             // bytes at the front of `queued` that are no output
+  std::uint16_t target = 0;          // slot of another worker
   std::uint32_t listed = 0;  // its place in Sessions::to_flush_, from 1; 0: flush() passes it over
   std::uint32_t sent = 0;    // bytes of `sending` that the kernel has taken, and its lead
   Block sending;             // stays put while send_in_flight

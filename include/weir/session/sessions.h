@@ -48,6 +48,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -58,6 +59,7 @@
 #include "weir/io/ring.h"
 #include "weir/io/timer_wheel.h"
 #include "weir/session/block_pool.h"
+#include "weir/session/carrier.h"
 #include "weir/session/gate.h"
 #include "weir/session/handler.h"
 #include "weir/session/session.h"
@@ -78,6 +80,7 @@ struct Rate {
 };
 
 struct SessionRules {
+  std::string app{};  // the handler's name: a session that arrives has to be of the same
   wire::UpgradeRules upgrade;
   std::vector<Cidr> proxy_from{};           // whose PROXY headers are believed
   std::uint64_t message_bytes_max = 1_MiB;  // after inflation; below BlockPool::kBytesMax
@@ -105,7 +108,7 @@ struct Traffic {
   std::uint64_t messages_out = 0;
   std::uint64_t bytes_in = 0;  // on the wire: handshake and frame headers included
   std::uint64_t bytes_out = 0;
-  std::uint64_t ended = 0;  // connections closed, of those adopted
+  std::uint64_t ended = 0;  // connections closed, of those adopted and arrived
 
   std::uint64_t upgraded = 0;            // handshakes answered with 101
   std::uint64_t rejected = 0;            // handshakes answered with an error
@@ -122,6 +125,8 @@ struct Traffic {
   std::uint64_t tls_failed = 0;   // handshakes and streams
   std::uint64_t compressed_in = 0;
   std::uint64_t compressed_out = 0;
+  std::uint64_t arrived = 0;  // sessions that came from other workers
+  std::uint64_t left = 0;     // and those that went there; not among `ended`
 };
 
 class Sessions {
@@ -145,7 +150,20 @@ class Sessions {
   /// To be called when the completions that were there after the ring was entered were handed over.
   void finish_sends(Instant now);
 
-  [[nodiscard]] std::optional<Instant> next_deadline() const noexcept { return timers_.next(); }
+  /// From now on sessions may leave, by `carrier`, which is borrowed.
+  void carry_by(Carrier& carrier) noexcept { carrier_ = &carrier; }
+  /// Begins to give so many sessions to the worker of slot `target`, each as soon as nothing of it
+  /// is in the kernel, which takes a turn or two. Returns how many: fewer only where no more of
+  /// them can move. Whatever has TLS stays, and so does what the handler will not let go.
+  std::size_t give(std::size_t count, std::uint32_t target);
+  /// Takes in a session that another worker gave, from its socket and its packed parcel. `stays`:
+  /// it is not given to anyone again. Where it fails, nothing was done, and `fd` is the caller's.
+  [[nodiscard]] Result<void> arrive(UniqueFd& fd, std::span<const std::byte> packed, bool stays,
+                                    Instant now);
+
+  [[nodiscard]] std::optional<Instant> next_deadline() const noexcept {
+    return waiting_to_leave_.empty() ? timers_.next() : std::optional{now_ + kLeaveAgain};
+  }
   void run_deadlines(Instant now);
 
   /// Queues at most one send per session with output. Once per loop, before the ring is entered.
@@ -194,6 +212,16 @@ class Sessions {
     bool held = false;         // by one of to_flush_, which gives it back
     std::uint32_t holder = 0;  // its place there, from 1
   };
+  /// What packing takes, made when the first session leaves.
+  struct Packing {
+    std::array<std::byte, wire::kWindowBytesMax> out;
+    std::array<std::byte, wire::kWindowBytesMax> in;
+    std::vector<std::byte> app_state;
+    std::vector<std::byte> parcel;
+  };
+  /// Before a carrier that had no room is asked again.
+  static constexpr Duration kLeaveAgain = std::chrono::milliseconds{1};
+
   /// Where the message lies that a handler is looking at: in the block, or the buffer received.
   struct Lying {
     const std::byte* begin = nullptr;  // null: nowhere to send it from
@@ -207,6 +235,12 @@ class Sessions {
   }
   [[nodiscard]] Session& of(io::Tag tag) noexcept;
   [[nodiscard]] Session& take_place();
+  [[nodiscard]] Session& take_in(UniqueFd fd, Instant now);
+  /// Of the one receive or poll that a session has in the kernel: completions that bring events,
+  /// not a buffer, are the poll's.
+  [[nodiscard]] static io::Tag receive_tag(const Session& session) noexcept {
+    return io::Tag::of(io::Op::receive, session.slot, session.generation);
+  }
 
   // Opening (opening.cpp).
   [[nodiscard]] bool take_proxy_header(Session& session, std::span<std::byte>& in, Instant now);
@@ -222,7 +256,7 @@ class Sessions {
   [[nodiscard]] bool close_tls(Session& session);
 
   // Receiving (receive.cpp).
-  void read_bulk(Session& session, Instant now);
+  void read_bulk(Session& session, int events, Instant now);
   void change_mode(Session& session, bool bulk);
   [[nodiscard]] bool over_high_water(const Session& session) const noexcept;
   void take(Session& session, std::span<std::byte> in, Instant now);
@@ -237,6 +271,15 @@ class Sessions {
   [[nodiscard]] bool within_rate(Session& session);
   void receive_ended(Session& session, int result, Instant now);
   void keep_receiving(Session& session);
+
+  // Transfer (transfer.cpp).
+  [[nodiscard]] bool may_leave(Session& session);
+  void begin_leaving(Session& session, std::uint32_t target);
+  void stop_leaving(Session& session);
+  void leave_if_ready(Session& session);
+  void leave(Session& session);
+  void leave_at_last();
+  [[nodiscard]] std::span<const std::byte> pack_up(Session& session);
 
   // Compression (compression.cpp).
   void agree_on(Session& session, const wire::DeflateTerms& terms);
@@ -297,6 +340,10 @@ class Sessions {
   std::array<std::optional<wire::Deflater>, wire::kWindowBitsMax + 1> deflaters_;
   std::optional<wire::Inflater> inflater_;  // without context takeover; takes any window
   std::vector<std::byte> plaintext_;        // of one TLS record; empty without TLS
+  Carrier* carrier_ = nullptr;
+  std::unique_ptr<Packing> packing_;
+  std::vector<std::uint32_t> waiting_to_leave_;  // for the carrier to have room
+  std::size_t give_next_ = 0;                    // the place that give() looked at last
   io::TimerWheel timers_;
   std::vector<std::unique_ptr<std::array<Session, kSlabChunk>>> slab_;
   std::vector<std::uint32_t> free_places_;

@@ -143,7 +143,8 @@ struct weir_row {
   __u64 tls_failed;         /* TLS handshakes and streams that failed */
   __u64 compressed_in;      /* messages that came compressed */
   __u64 compressed_out;     /* messages sent compressed */
-  __u64 reserved[2];
+  __u64 arrived;            /* sessions that came from other workers */
+  __u64 left;               /* and those that went there */
 };
 
 /* Written by the program on that CPU alone. A sum over the CPUs is the program's own account. */

@@ -84,6 +84,27 @@ class WorkerSlot {
     if (before > 0) open.store(before - 1, std::memory_order_relaxed);
   }
 
+  /// Counts out a session that was given to the worker of `slot`: its load goes there at once, so
+  /// that nobody takes that worker for emptier than it will be.
+  void moved_to(std::uint32_t slot) noexcept {
+    pass_on(slot);
+    const Word open{row().open};
+    const __u64 before = open.load(std::memory_order_relaxed);
+    if (before > 0) open.store(before - 1, std::memory_order_relaxed);
+  }
+  /// Counts in a session that was given to this worker, whose load has come before it.
+  void arrived() noexcept { add_own(row().open, 1); }
+  /// Gives the load of a session that could not be taken in to `slot`, where the session goes.
+  void pass_on(std::uint32_t slot) noexcept {
+    take_load(key(), step());
+    add_load(key_of(slot), step_of(slot));
+  }
+  /// Counts out a session that was given to this worker and is no more.
+  void lost() noexcept {
+    take_load(key(), step());
+    take_count(table_->total.value, 1);
+  }
+
   /// The counters to add to, with add_own().
   [[nodiscard]] weir_row& row() noexcept { return table_->row[slot_]; }
   [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }

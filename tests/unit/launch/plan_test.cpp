@@ -6,12 +6,12 @@ namespace weir::launch {
 namespace {
 
 TEST(Capacity, EachWorkerHasItsDescriptorsLessWhatItKeepsForItself) {
-  EXPECT_EQ(connection_capacity(20'000, 1, 1), 20'000U - kDescriptorsReserved - 1);
-  EXPECT_EQ(connection_capacity(20'000, 4, 2), 4 * (20'000U - kDescriptorsReserved - 4 * 2));
+  EXPECT_EQ(connection_capacity(20'000, 1, 1), 20'000U - kDescriptorsReserved - 2);
+  EXPECT_EQ(connection_capacity(20'000, 4, 2), 4 * (20'000U - kDescriptorsReserved - 4 * 3));
 }
 
 TEST(Capacity, ALimitTooLowToServeIsNoCapacityRatherThanAHugeOne) {
-  EXPECT_EQ(connection_capacity(kDescriptorsReserved + 1, 1, 1), 0U);
+  EXPECT_EQ(connection_capacity(kDescriptorsReserved + 2, 1, 1), 0U);
   EXPECT_EQ(connection_capacity(0, 1'024, 1), 0U);
 }
 

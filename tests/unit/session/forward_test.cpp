@@ -217,6 +217,18 @@ TEST_F(BulkTest, TheEndOfTheStreamAndErrorsAreSeen) {
   EXPECT_TRUE(is_quiet());
 }
 
+TEST_F(BulkTest, AnEndThatComesWithTheLastBytesIsSeen) {
+  for (int i = 0; i < 20; ++i) {
+    UniqueFd peer = open();
+    const std::string large = noise(16'384);
+    EXPECT_EQ(exchange(peer, frame(0x82, large), large.size() + 4), answer(0x82, large));
+    write(peer, frame(0x82, large));
+    ::shutdown(peer.get(), SHUT_WR);
+    EXPECT_EQ(read_to_end(peer), answer(0x82, large));
+  }
+  turn_until([&] { return sessions_->count() == 0; });
+}
+
 TEST_F(BulkTest, AnyMixtureOfSizesCutAnywhereComesBackAsItWas) {
   std::mt19937 random{2'024};
   const UniqueFd peer = open();

@@ -1,0 +1,117 @@
+#include "mover.h"
+
+#include <spdlog/spdlog.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace weir::server {
+namespace {
+
+using io::Op;
+using io::Tag;
+using process::Inbox;
+using process::Letter;
+using process::LetterKind;
+using process::Posted;
+using session::Carried;
+
+/// Before a letter is looked at again that there was no descriptor or memory for.
+constexpr Duration kLookAgain = std::chrono::milliseconds{20};
+constexpr Duration kComplainPause = std::chrono::seconds{10};
+
+}  // namespace
+
+Mover::Mover(io::Ring& ring, session::Sessions& sessions, steering::WorkerSlot& slot, int reader,
+             std::vector<int> writers)
+    : ring_{ring},
+      sessions_{sessions},
+      slot_{slot},
+      reader_{reader},
+      writers_{std::move(writers)},
+      inbox_{reader} {
+  sessions_.carry_by(*this);
+  arm();  // finds also what came while the slot had no worker
+}
+
+void Mover::arm() {
+  ring_.poll_multishot(reader_, Tag::of(Op::inbox));
+}
+
+void Mover::on_letters(const io::Completion& completion, Instant now) {
+  if (completion.result > 0) read_letters(now);
+  if (!completion.more()) arm();
+}
+
+void Mover::look(Instant now) {
+  if (look_at_ && now >= *look_at_) read_letters(now);
+}
+
+void Mover::read_letters(Instant now) {
+  look_at_.reset();
+  for (int i = 0; i < kLettersPerTurn; ++i) {
+    Letter letter;
+    switch (inbox_.look(letter)) {
+      case Inbox::Look::letter: read(std::move(letter), now); break;
+      case Inbox::Look::empty: return;
+      case Inbox::Look::damaged:
+        spdlog::error("a letter that is none was in this slot's inbox");
+        inbox_.take_off();
+        break;
+      case Inbox::Look::no_room:
+        look_at_ = now + kLookAgain;
+        if (complained_at_ && now - *complained_at_ < kComplainPause) return;
+        complained_at_ = now;
+        spdlog::warn("cannot take in a session that was given to this worker: {}; tries again",
+                     std::strerror(errno));
+        return;
+    }
+  }
+  look_at_ = now;  // the poll tells of what comes, not of what is left
+}
+
+/// Off the queue first: what follows reads from the socket, or sends.
+void Mover::read(Letter letter, Instant now) {
+  inbox_.take_off();
+  if (letter.kind == LetterKind::give)
+    obey(letter);
+  else
+    take_session(std::move(letter), now);
+}
+
+void Mover::take_session(Letter letter, Instant now) {
+  const bool came_back = letter.kind == LetterKind::returned;
+  const auto taken = sessions_.arrive(letter.fd, letter.content, came_back, now);
+  if (taken) return slot_.arrived();
+  if (!came_back && letter.from < writers_.size() &&
+      process::post(writers_[letter.from], LetterKind::returned, slot_.slot(), letter.content,
+                    letter.fd.get()) == Posted::posted) {
+    slot_.pass_on(letter.from);
+    spdlog::warn("gave a session back to slot {}: {}", letter.from, to_string(taken.error()));
+    return;
+  }
+  slot_.lost();
+  spdlog::error("lost a session of slot {}: {}", letter.from, to_string(taken.error()));
+}
+
+void Mover::obey(const Letter& letter) {
+  process::GiveOrder order{};
+  if (letter.content.size() != sizeof order) return;
+  std::memcpy(&order, letter.content.data(), sizeof order);
+  if (order.target >= writers_.size() || order.target == slot_.slot()) return;
+  const std::size_t given = sessions_.give(order.count, order.target);
+  spdlog::debug("gives {} of {} sessions to slot {}", given, order.count, order.target);
+}
+
+Carried Mover::carry(int fd, std::span<const std::byte> parcel, std::uint32_t target) noexcept {
+  switch (process::post(writers_[target], LetterKind::session, slot_.slot(), parcel, fd)) {
+    case Posted::posted: slot_.moved_to(target); return Carried::taken;
+    case Posted::no_room: return Carried::no_room;
+    case Posted::failed: break;
+  }
+  spdlog::warn("cannot give a session to slot {}: {}", target, std::strerror(errno));
+  return Carried::refused;
+}
+
+}  // namespace weir::server

@@ -1,0 +1,55 @@
+// Mover: a worker's end of the inboxes: takes in the sessions that other workers give to it, posts
+// those that it gives, and does what the master orders. Knows what a session costs in the load
+// table, which moves with it; what a session is, Sessions knows.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "weir/base/clock.h"
+#include "weir/io/ring.h"
+#include "weir/process/inbox.h"
+#include "weir/session/carrier.h"
+#include "weir/session/sessions.h"
+#include "weir/steering/worker_slot.h"
+
+namespace weir::server {
+
+class Mover final : public session::Carrier {
+ public:
+  /// `reader` is the slot's own, `writers` are those of all slots; all are borrowed. Has `sessions`
+  /// carry by this.
+  Mover(io::Ring& ring, session::Sessions& sessions, steering::WorkerSlot& slot, int reader,
+        std::vector<int> writers);
+
+  /// A completion of Op::inbox.
+  void on_letters(const io::Completion& completion, Instant now);
+  /// Once a turn of the loop: goes on with letters that there was no room or time for.
+  void look(Instant now);
+  /// When look() has something to do, beside what completions bring.
+  [[nodiscard]] std::optional<Instant> next() const noexcept { return look_at_; }
+
+  [[nodiscard]] session::Carried carry(int fd, std::span<const std::byte> parcel,
+                                       std::uint32_t target) noexcept override;
+
+ private:
+  static constexpr int kLettersPerTurn = 32;  // so that a wave of them holds up nobody
+
+  void read_letters(Instant now);
+  void read(process::Letter letter, Instant now);
+  void take_session(process::Letter letter, Instant now);
+  void obey(const process::Letter& letter);
+  void arm();
+
+  io::Ring& ring_;
+  session::Sessions& sessions_;
+  steering::WorkerSlot& slot_;
+  int reader_;
+  std::vector<int> writers_;
+  process::Inbox inbox_;
+  std::optional<Instant> look_at_;
+  std::optional<Instant> complained_at_;
+};
+
+}  // namespace weir::server

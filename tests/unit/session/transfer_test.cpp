@@ -1,0 +1,270 @@
+// Sessions that move between two workers of this process, with everything that a session can be in
+// the middle of.
+#include <random>
+
+#include "rig.h"
+
+namespace weir::session {
+namespace {
+
+/// Two workers and what carries sessions between them; its room may be taken away.
+class TransferTest : public SessionTest {
+ protected:
+  class Ferry final : public Carrier {
+   public:
+    explicit Ferry(TransferTest& test) noexcept : test_{test} {}
+    Carried carry(int fd, std::span<const std::byte> parcel,
+                  std::uint32_t target) noexcept override {
+      ++asked;
+      if (answer != Carried::taken) return answer;
+      test_.under_way_.push_back({UniqueFd{::dup(fd)}, {parcel.begin(), parcel.end()}, target});
+      return Carried::taken;
+    }
+    Carried answer = Carried::taken;
+    int asked = 0;
+
+   private:
+    TransferTest& test_;
+  };
+
+  struct UnderWay {
+    UniqueFd fd;
+    std::vector<std::byte> parcel;
+    std::uint32_t target;
+  };
+
+  void SetUp() override {
+    rules_.app = "echo";
+    rules_.message_bytes_max = 4 << 20;
+    handler_.forwards = true;
+    SessionTest::SetUp();
+    if (IsSkipped()) return;
+    auto ring = io::Ring::create({.submissions = 64, .completions = 256});
+    ASSERT_TRUE(ring);
+    ring2_ = std::make_unique<io::Ring>(std::move(*ring));
+    auto buffers = io::BufferRing::create(*ring2_, {.buffers = 16, .buffer_bytes = 2'048});
+    ASSERT_TRUE(buffers);
+    buffers2_ = std::make_unique<io::BufferRing>(std::move(*buffers));
+    ASSERT_TRUE(ring2_->enable());
+    sessions2_ =
+        std::make_unique<Sessions>(*ring2_, *buffers2_, handler2_, gate_, nullptr, rules_, now_);
+    handler2_.forwards = true;
+    sessions_->carry_by(ferry_);
+    sessions2_->carry_by(ferry_);
+  }
+
+  /// A turn of each, and what is under way arrives.
+  void turn_both() {
+    turn();
+    for (UnderWay& one : std::exchange(under_way_, {})) {
+      Sessions& target = one.target == 0 ? *sessions_ : *sessions2_;
+      const auto arrived = target.arrive(one.fd, one.parcel, false, now_);
+      EXPECT_TRUE(arrived) << to_string(arrived.error());
+      ++moves_;
+    }
+    std::swap(ring_, ring2_);
+    std::swap(buffers_, buffers2_);
+    std::swap(sessions_, sessions2_);
+    turn();
+    std::swap(ring_, ring2_);
+    std::swap(buffers_, buffers2_);
+    std::swap(sessions_, sessions2_);
+  }
+
+  template <class Done>
+  void turn_both_until(Done done) {
+    for (int i = 0; i < 20'000; ++i) {
+      if (done()) return;
+      turn_both();
+    }
+    ADD_FAILURE() << "the condition never came true";
+  }
+
+  std::string read_both(const UniqueFd& peer, std::size_t bytes) {
+    std::string got;
+    turn_both_until([&] {
+      std::string piece(bytes - got.size(), '\0');
+      const ssize_t n = ::recv(peer.get(), piece.data(), piece.size(), MSG_DONTWAIT);
+      if (n > 0) got.append(piece, 0, static_cast<std::size_t>(n));
+      return got.size() >= bytes || n == 0;
+    });
+    return got;
+  }
+
+  void give_all_there() {
+    EXPECT_EQ(sessions_->give(1'000, 1), sessions_->open_count());
+    turn_both_until([&] { return sessions_->count() == 0; });
+  }
+
+  Ferry ferry_{*this};
+  std::vector<UnderWay> under_way_;
+  int moves_ = 0;
+  Recorder handler2_;
+  std::unique_ptr<io::Ring> ring2_;
+  std::unique_ptr<io::BufferRing> buffers2_;
+  std::unique_ptr<Sessions> sessions2_;
+};
+
+std::string answer(unsigned char first, std::string_view payload) {
+  std::string bytes = frame(first, payload);
+  bytes[1] = static_cast<char>(bytes[1] & 0x7f);
+  return bytes.erase(payload.size() < 126 ? 2 : payload.size() < 65'536 ? 4 : 10, 4);
+}
+
+TEST_F(TransferTest, AnIdleSessionGoesOnElsewhereAndTheAppHearsNoClose) {
+  const UniqueFd peer = open();
+  give_all_there();
+  EXPECT_EQ(sessions2_->open_count(), 1U);
+  write(peer, frame(0x81, "hello"));
+  EXPECT_EQ(read_both(peer, 7), "\x81\x05hello");
+  EXPECT_TRUE(handler_.closed.empty());
+  EXPECT_EQ(handler2_.opened, 0);
+  EXPECT_EQ(sessions_->traffic().left, 1U);
+  EXPECT_EQ(sessions_->traffic().ended, 0U);
+  EXPECT_EQ(sessions2_->traffic().arrived, 1U);
+}
+
+TEST_F(TransferTest, BytesThatCameBeforeAreTakenInHereAndLaterOnesThere) {
+  const UniqueFd peer = open();
+  write(peer, frame(0x81, "before"));
+  EXPECT_EQ(sessions_->give(1, 1), 1U);
+  write(peer, frame(0x81, "after"));
+  EXPECT_EQ(read_both(peer, 15),
+            "\x81\x06"
+            "before\x81\x05"
+            "after");
+  EXPECT_EQ(sessions_->count(), 0U);
+  EXPECT_EQ(sessions_->traffic().messages_in + sessions2_->traffic().messages_in, 2U);
+}
+
+TEST_F(TransferTest, AFrameCutAnywhereIsWholeThere) {
+  const std::string bytes = frame(0x01, "fragm\xc3") + frame(0x89, "ping") + frame(0x80, "\xa4nt") +
+                            frame(0x82, std::string(300, 'b'));
+  const std::string expected =
+      answer(0x8a, "ping") + answer(0x81, "fragm\xc3\xa4nt") + answer(0x82, std::string(300, 'b'));
+  for (std::size_t cut = 0; cut <= bytes.size(); cut += 7) {
+    const UniqueFd peer = open();
+    write(peer, bytes.substr(0, cut));
+    for (int i = 0; i < 3; ++i) turn_both();
+    give_all_there();
+    write(peer, bytes.substr(cut));
+    ASSERT_EQ(read_both(peer, expected.size()), expected) << cut;
+  }
+}
+
+TEST_F(TransferTest, OutputThatThePeerHasNotTakenFollowsIt) {
+  const UniqueFd peer = open();
+  const std::string payload(100'000, 'o');
+  std::string in;
+  std::string out;
+  for (int i = 0; i < 20; ++i) {
+    in += frame(0x82, payload);
+    out += answer(0x82, payload);
+  }
+  std::string_view left = in;
+  for (int idle = 0; idle < 20;) {
+    const ssize_t n = ::send(peer.get(), left.data(), left.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n > 0) left.remove_prefix(static_cast<std::size_t>(n));
+    idle = n > 0 ? 0 : idle + 1;
+    turn_both();
+  }
+  give_all_there();
+  std::string got;
+  turn_both_until([&] {
+    if (!left.empty()) {
+      const ssize_t n = ::send(peer.get(), left.data(), left.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (n > 0) left.remove_prefix(static_cast<std::size_t>(n));
+    }
+    std::string piece(1 << 20, '\0');
+    const ssize_t n = ::recv(peer.get(), piece.data(), piece.size(), MSG_DONTWAIT);
+    if (n > 0) got.append(piece, 0, static_cast<std::size_t>(n));
+    return got.size() >= out.size();
+  });
+  EXPECT_TRUE(got == out);
+}
+
+TEST_F(TransferTest, ACarrierWithoutRoomIsAskedAgainAndOneThatRefusesLeavesItHere) {
+  const UniqueFd peer = open();
+  ferry_.answer = Carried::no_room;
+  EXPECT_EQ(sessions_->give(1, 1), 1U);
+  turn_both_until([&] { return ferry_.asked >= 3; });
+  EXPECT_TRUE(sessions_->next_deadline());
+  write(peer, frame(0x81, "wait"));
+  ferry_.answer = Carried::refused;
+  EXPECT_EQ(read_both(peer, 6), "\x81\x04wait");
+  EXPECT_EQ(sessions_->open_count(), 1U);
+  EXPECT_EQ(sessions_->give(1, 1), 0U) << "it would be refused again";
+  ferry_.answer = Carried::taken;
+}
+
+TEST_F(TransferTest, ASessionThatEndsMeanwhileEndsHere) {
+  UniqueFd peer = open();
+  ferry_.answer = Carried::no_room;
+  EXPECT_EQ(sessions_->give(1, 1), 1U);
+  turn_both_until([&] { return ferry_.asked >= 1; });
+  sessions_->close_some(1, wire::CloseCode::going_away, "bye", now_);
+  EXPECT_EQ(read_both(peer, 7),
+            "\x88\x05\x03\xe9"
+            "bye");
+  peer.reset();
+  turn_both_until([&] { return sessions_->count() == 0; });
+  EXPECT_EQ(sessions_->traffic().ended, 1U);
+  EXPECT_EQ(sessions_->traffic().left, 0U);
+}
+
+TEST_F(TransferTest, WhatIsNoSessionOfThisAppIsRefusedAndNothingIsDone) {
+  const UniqueFd peer = open();
+  EXPECT_EQ(sessions_->give(1, 1), 1U);
+  turn_both_until([&] { return !under_way_.empty() || moves_ > 0; });
+  rules_.app = "another";
+  std::vector<std::byte> nonsense(200);
+  UniqueFd fd{::dup(peer.get())};
+  const auto refused = sessions2_->arrive(fd, nonsense, false, now_);
+  EXPECT_FALSE(refused);
+  EXPECT_TRUE(fd) << "the descriptor is the caller's still";
+}
+
+TEST_F(TransferTest, ToAndFroUnderTrafficNoByteIsWrong) {
+  std::mt19937 random{7};
+  constexpr std::size_t kPeers = 8;
+  struct Talk {
+    UniqueFd peer;
+    std::string out;       // not written yet
+    std::string expected;  // not read yet
+  };
+  std::vector<Talk> talks;
+  for (std::size_t i = 0; i < kPeers; ++i) talks.push_back({open(), {}, {}});
+  std::size_t messages = 0;
+  while (moves_ < 300 && !HasFailure()) {
+    for (Talk& talk : talks) {
+      if (talk.expected.size() < 200'000) {
+        const std::string payload(random() % (random() % 8 == 0 ? 60'000 : 400),
+                                  static_cast<char>('a' + messages++ % 26));
+        const std::size_t cut = random() % (payload.size() + 1);
+        talk.out += random() % 3 == 0
+                        ? frame(0x02, payload.substr(0, cut)) + frame(0x80, payload.substr(cut))
+                        : frame(0x82, payload);
+        talk.expected += answer(0x82, payload);
+      }
+      const std::size_t piece = std::min<std::size_t>(talk.out.size(), random() % 30'000);
+      const ssize_t n =
+          ::send(talk.peer.get(), talk.out.data(), piece, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (n > 0) talk.out.erase(0, static_cast<std::size_t>(n));
+      std::string got(random() % 50'000, '\0');
+      const ssize_t r = ::recv(talk.peer.get(), got.data(), got.size(), MSG_DONTWAIT);
+      if (r > 0) {
+        got.resize(static_cast<std::size_t>(r));
+        ASSERT_EQ(talk.expected.substr(0, got.size()), got) << "after " << moves_ << " moves";
+        talk.expected.erase(0, got.size());
+      }
+    }
+    if (random() % 3 == 0) (void)sessions_->give(random() % 4, 1);
+    if (random() % 3 == 0) (void)sessions2_->give(random() % 4, 0);
+    turn_both();
+  }
+  EXPECT_EQ(sessions_->open_count() + sessions2_->open_count() + under_way_.size(), kPeers);
+  under_way_.clear();
+}
+
+}  // namespace
+}  // namespace weir::session
