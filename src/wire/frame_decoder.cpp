@@ -16,6 +16,8 @@ constexpr unsigned kOpcode = 0x0f;
 constexpr unsigned kControl = 0x08;  // of the opcode
 
 constexpr std::size_t kShortHeaderBytes = 2 + sizeof(MaskKey);
+constexpr std::byte kWholeText{kFin | static_cast<unsigned>(Opcode::text)};
+constexpr std::byte kWholeBinary{kFin | static_cast<unsigned>(Opcode::binary)};
 
 /// Bit n: opcode n has a meaning.
 constexpr unsigned kKnownOpcodes = 0b0000'0111'0000'0111;
@@ -39,13 +41,15 @@ std::span<std::byte> take(std::span<std::byte>& in, std::size_t size) noexcept {
 FrameDecoder::FrameDecoder(Role role, std::uint64_t message_bytes_max, bool deflate) noexcept
     : message_bytes_max_{message_bytes_max}, role_{role}, deflate_{deflate} {}
 
+bool FrameDecoder::may_be_whole_message(std::span<const std::byte> in) const noexcept {
+  return role_ == Role::server && in.size() >= kShortHeaderBytes &&
+         (in[0] == kWholeText || in[0] == kWholeBinary) && header_bytes_ == 0 && !inside_message();
+}
+
 /// The ordinary case by itself: a whole message in one short frame that lies whole in the input.
 /// False, and nothing is done, for any other and for every defect.
 bool FrameDecoder::take_whole_message(std::span<std::byte>& in, Event& event) noexcept {
-  if (in.size() < kShortHeaderBytes || header_bytes_ != 0 || inside_message()) return false;
-  const unsigned first = to_unsigned(in[0]);
-  const bool is_text = first == (kFin | static_cast<unsigned>(Opcode::text));
-  if (!is_text && first != (kFin | static_cast<unsigned>(Opcode::binary))) return false;
+  const bool is_text = in[0] == kWholeText;
   std::size_t length = to_unsigned(in[1]) ^ kMasked;  // too large for one without a mask
   std::size_t header = kShortHeaderBytes;
   if (length == kLength16) {
@@ -77,8 +81,8 @@ bool FrameDecoder::take_whole_message(std::span<std::byte>& in, Event& event) no
 Event FrameDecoder::next(std::span<std::byte>& in) noexcept {
   switch (stage_) {
     case Stage::header:
-      if (Event event; role_ == Role::server && take_whole_message(in, event)) [[likely]]
-        return event;
+      if (may_be_whole_message(in)) [[likely]]
+        if (Event event; take_whole_message(in, event)) return event;
       break;
     case Stage::payload: return take_payload(in);
     case Stage::control: return take_control(in);

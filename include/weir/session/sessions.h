@@ -186,7 +186,7 @@ class Sessions {
 
  private:
   friend class Peer;
-  static constexpr std::size_t kSlabChunk = 256;              // sessions allocated together
+  static constexpr std::size_t kSlabChunk = 64;               // sessions allocated together
   static constexpr std::size_t kRecordBytesMax = 16 * 1'024;  // plaintext of a TLS record
   /// Before a gathered message, for the header that it is forwarded with.
   static constexpr std::size_t kHeadroom = wire::kServerHeaderBytesMax;

@@ -158,6 +158,7 @@ class FrameDecoder {
  private:
   using ControlPayload = std::array<std::byte, kControlPayloadBytesMax>;
 
+  [[nodiscard]] bool may_be_whole_message(std::span<const std::byte> in) const noexcept;
   bool take_whole_message(std::span<std::byte>& in, Event& event) noexcept;
   [[nodiscard]] std::uint64_t declared_bytes_max() const noexcept;
   void load(const State& state);
