@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "launch/check.h"
+#include "launch/passed.h"
 #include "launch/plan.h"
 #include "launch/status.h"
 #include "launch/tls_keeper.h"
@@ -19,6 +20,7 @@
 #include "weir/base/log.h"
 #include "weir/cli/options.h"
 #include "weir/process/master.h"
+#include "weir/process/passed_sockets.h"
 #include "weir/server/worker.h"
 
 namespace weir {
@@ -65,17 +67,17 @@ Result<boost::json::object> drain(process::Master& master, const boost::json::ob
   return boost::json::object{};
 }
 
-admin::CommandTable commands(const launch::Plan& plan, process::Master& master,
-                             launch::TlsKeeper* tls) {
+admin::CommandTable commands(const launch::Plan& plan, process::Master& master) {
   return {
       {"drain",
        {.help = "close one worker's sessions and have a fresh worker take its slot",
         .run = [&master](const boost::json::object& request) { return drain(master, request); }}},
       {"status", admin::status_command([&] { return launch::status_of(plan, master); })},
-      {"reload", {.help = "read the certificates again", .run = [tls](const boost::json::object&) {
-                    const auto done = reload(tls);
-                    return done ? Result<boost::json::object>{boost::json::object{}} : done.error();
-                  }}}};
+      {"reload",
+       {.help = "read the certificates again", .run = [&master](const boost::json::object&) {
+          const auto done = master.reload();
+          return done ? Result<boost::json::object>{boost::json::object{}} : done.error();
+        }}}};
 }
 
 /// Opens the control socket. Only one that was asked for by name is worth not starting for.
@@ -129,10 +131,10 @@ int serve(const cli::Options& options) {
   };
   auto master = process::Master::create(io, plan->master, worker_main);
   if (!master) return fail(master.error());
-  const auto control = open_control(io, options, commands(*plan, **master, tls.get()));
+  const auto control = open_control(io, options, commands(*plan, **master));
   if (!control) return fail(control.error());
   (*master)->on_ready([&] { announce(*plan, **master); });
-  (*master)->on_reload([&] { (void)reload(tls.get()); });  // it has logged what came of it
+  (*master)->on_reload([&] { return reload(tls.get()); });
   return (*master)->run();
 }
 
@@ -145,7 +147,13 @@ int check(const cli::Options& options) {
 }
 
 int start(int argc, const char* const* argv) {
-  const cli::ParseOutcome outcome = cli::parse(argc, argv);
+  const auto sockets = process::take_passed_sockets();
+  if (!sockets) return fail(sockets.error());
+  auto passed = launch::listens_of(*sockets);
+  if (!passed) return fail(passed.error());
+  cli::Host host = cli::Host::here();
+  host.passed = std::move(*passed);
+  const cli::ParseOutcome outcome = cli::parse(argc, argv, host);
   if (const auto* printed = std::get_if<cli::Printed>(&outcome)) {
     fmt::print("{}", printed->text);
     return EXIT_SUCCESS;

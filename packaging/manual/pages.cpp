@@ -149,6 +149,21 @@ void add_signals(Roff& page) {
   page.item("SIGHUP", "", "The certificates are read again, as by weirctl reload.");
 }
 
+void add_service(Roff& page) {
+  page.section("SERVICE MANAGER");
+  page.paragraph(
+      "Under systemd (Type=notify) weir says when every worker serves, when it reloads and stops, "
+      "and once a second at most what it carries (systemctl status shows it). With WatchdogSec= "
+      "the master says that all is well as long as at least one worker serves and wakes.");
+  page.paragraph(
+      "Listening sockets that a socket unit passes are listen addresses; they go before those of "
+      "--listen, and replace its default. Their unit has ReusePort=yes, and FileDescriptorName= "
+      "plain, tls, proxy or tls-proxy, which means what the prefixes of --listen do. Each is the "
+      "listener of one worker. For further workers weir makes sockets beside it, if it runs as the "
+      "user that made the first; the same ListenStream= may stand once for each worker instead. "
+      "/usr/share/doc/weir/examples/weir.socket is an example.");
+}
+
 }  // namespace
 
 std::string weir_page() {
@@ -159,6 +174,7 @@ std::string weir_page() {
   add_policies(page);
   add_config(page);
   add_signals(page);
+  add_service(page);
   page.section("EXIT STATUS");
   add_entries(page, kExitStatus);
   page.section("FILES");

@@ -45,6 +45,7 @@ ParseOutcome read(int argc, const char* const* argv, const Host& host) {
   if (!given) return given.error();
   Options options;
   options.control = host.default_control;
+  options.listen = host.passed;
   if (auto refused = apply(kProgram, rows, *given, options)) return *refused;
   if (options.listen.empty())
     options.listen.push_back({.address = *SocketAddress::parse("127.0.0.1:9000")});

@@ -31,9 +31,10 @@ std::vector<Row<Options>> listening() {
         .help = "accept connections here",
         .manual = "An IPv6 address stands in brackets, and in the configuration file in quotes as "
                   "well; * means every IPv4 address. Port 0 lets the kernel pick a free port, "
-                  "which the log names. Names are not looked up. With tls: the connections are "
-                  "TLS (wss), see --tls-cert. With proxy: they begin with a PROXY protocol header, "
-                  "see --proxy-from; both together mean TLS behind that header.",
+                  "which the log names. Names are not looked up. Sockets that the service manager "
+                  "passes are listened on as well, and instead of the default. With tls: the "
+                  "connections are TLS (wss), see --tls-cert. With proxy: they begin with a PROXY "
+                  "protocol header, see --proxy-from; both together mean TLS behind that header.",
         .repeatable = true},
        append_listen},
       {{.name = "backlog",

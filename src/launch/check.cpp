@@ -36,8 +36,10 @@ Result<std::string> check(const cli::Options& options) {
   const auto plan = make_plan(options);
   if (!plan) return plan.error();
   const process::MasterOptions& master = plan->master;
-  for (const SocketAddress& address : master.listen)
-    if (auto free = process::probe_address(address); !free) return free.error();
+  for (const process::ListenOn& listen : master.listen) {
+    if (!listen.passed.empty()) continue;  // it is listened on already
+    if (auto free = process::probe_address(listen.address); !free) return free.error();
+  }
   std::vector<std::string> warnings;
   const auto credentials = tls::read_credentials(plan->tls_files, warnings);
   if (!credentials) return credentials.error();

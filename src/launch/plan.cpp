@@ -87,7 +87,7 @@ Result<Plan> make_plan(const cli::Options& options) {
   process::MasterOptions& master = plan.master;
   std::vector<bool> behind_proxy;
   for (const cli::Listen& listen : options.listen) {
-    master.listen.push_back(listen.address);
+    master.listen.push_back({.address = listen.address, .passed = listen.sockets});
     plan.worker.doors.push_back({.proxy = listen.proxy, .tls = listen.tls});
     behind_proxy.push_back(listen.proxy);
   }

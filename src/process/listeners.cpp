@@ -32,36 +32,68 @@ bool set(int fd, int level, int name, int value) noexcept {
   return ::setsockopt(fd, level, name, &value, sizeof value) == 0;
 }
 
-Result<UniqueFd> bound_socket(const SocketAddress& address, bool reuse_port) {
-  UniqueFd fd{::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP)};
-  if (!fd) return bind_error(address, errno);
+/// What `fd` has for IPV6_V6ONLY; 1 for an IPv4 socket.
+int v6only_of(int fd) noexcept {
+  int value = 1;
+  socklen_t size = sizeof value;
+  ::getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &value, &size);
+  return value;
+}
+
+/// Accepted sockets inherit it, which saves a system call each: a message must not wait for the
+/// acknowledgement of the one before (RFC 896).
+bool set_no_delay(int fd) noexcept {
+  return set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+/// Makes a socket and binds it; 0 or an errno.
+int bind_new(UniqueFd& fd, const SocketAddress& address, bool reuse_port, int v6only) noexcept {
+  fd.reset(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP));
+  if (!fd) return errno;
   // Each family has its own group: "::" must not take IPv4 in where 0.0.0.0 is asked for as well.
   const bool ok = set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1) &&
                   (!reuse_port || set(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1)) &&
-                  (!address.is_ipv6() || set(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&
-                  // Accepted sockets inherit it, which saves a system call each: a message must
-                  // not wait for the acknowledgement of the one before (RFC 896).
-                  set(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
-  if (!ok || ::bind(fd.get(), address.data(), address.size()) != 0)
-    return bind_error(address, errno);
-  return fd;
+                  (!address.is_ipv6() || set(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, v6only)) &&
+                  ::bind(fd.get(), address.data(), address.size()) == 0;
+  return ok ? 0 : errno;
 }
 
-Result<std::vector<UniqueFd>> open_group(SocketAddress& address, std::uint32_t slots,
-                                         std::uint32_t backlog) {
-  if (address.port() != 0)
+/// The kernel lets sockets share a port only if one user made them all.
+Error cannot_join(const SocketAddress& address, std::size_t passed, std::uint32_t slots) {
+  return {
+      fmt::format("cannot listen on {} beside the socket that was passed: it is another user's",
+                  address.to_string()),
+      fmt::format("have one socket for each worker passed ({}, not {}), or run weir as the user "
+                  "that makes it, with --user for its workers",
+                  slots, passed)};
+}
+
+Result<std::vector<UniqueFd>> open_group(SocketAddress& address, const std::vector<int>& passed,
+                                         std::uint32_t slots, std::uint32_t backlog) {
+  if (passed.empty() && address.port() != 0)
     if (auto free = probe_address(address); !free) return free.error();
+  if (passed.size() > slots)  // one that nobody accepts from would take in its share
+    return Error{fmt::format("{} sockets were passed for {}, and there are {} workers",
+                             passed.size(), address.to_string(), slots),
+                 "start as many workers, or have fewer passed"};
+  const int limit = static_cast<int>(std::min<std::uint32_t>(backlog, INT32_MAX));
   std::vector<UniqueFd> group;
   group.reserve(slots);
-  for (std::uint32_t slot = 0; slot < slots; ++slot) {
-    auto fd = bound_socket(address, true);
-    if (!fd) return fd.error();
-    const int limit = static_cast<int>(std::min<std::uint32_t>(backlog, INT32_MAX));
-    if (::listen(fd->get(), limit) != 0) return bind_error(address, errno);
-    if (const auto local = SocketAddress::local_of(fd->get()); local && address.port() == 0)
+  for (const int fd : passed) group.emplace_back(fd);
+  while (group.size() < slots) {
+    UniqueFd fd;
+    const int error = bind_new(fd, address, true, passed.empty() ? 1 : v6only_of(passed.front()));
+    if (error == EADDRINUSE && !passed.empty()) return cannot_join(address, passed.size(), slots);
+    if (error != 0) return bind_error(address, error);
+    group.push_back(std::move(fd));
+    if (const auto local = SocketAddress::local_of(group.back().get());
+        local && address.port() == 0)
       address.set_port(local->port());
-    group.push_back(std::move(*fd));
   }
+  // Also of those that were passed: it sets their backlog.
+  for (const UniqueFd& fd : group)
+    if (!set_no_delay(fd.get()) || ::listen(fd.get(), limit) != 0)
+      return bind_error(address, errno);
   return group;
 }
 
@@ -69,18 +101,19 @@ Result<std::vector<UniqueFd>> open_group(SocketAddress& address, std::uint32_t s
 
 Result<void> probe_address(const SocketAddress& address) {
   // Without SO_REUSEPORT, bind() fails if anything listens there.
-  const auto fd = bound_socket(address, false);
-  if (!fd) return fd.error();
+  UniqueFd fd;
+  if (const int error = bind_new(fd, address, false, 1); error != 0)
+    return bind_error(address, error);
   return {};
 }
 
-Result<Listeners> Listeners::open(std::vector<SocketAddress> addresses, std::uint32_t slots,
+Result<Listeners> Listeners::open(std::vector<ListenOn> addresses, std::uint32_t slots,
                                   std::uint32_t backlog) {
   Listeners made;
-  made.addresses_ = std::move(addresses);
-  for (SocketAddress& address : made.addresses_) {
-    auto group = open_group(address, slots, backlog);
+  for (ListenOn& listen : addresses) {
+    auto group = open_group(listen.address, listen.passed, slots, backlog);
     if (!group) return group.error();
+    made.addresses_.push_back(listen.address);
     made.sockets_.push_back(std::move(*group));
   }
   return made;

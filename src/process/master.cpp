@@ -82,13 +82,17 @@ Result<std::unique_ptr<Master>> Master::create(asio::io_context& io, MasterOptio
   if (auto reduced = reduce_master(options.identity); !reduced) return reduced.error();
   auto signals = master_signals();
   if (!signals) return signals.error();
+  auto manager = NotifySocket::from_environment();
+  if (!manager) return manager.error();
   return std::unique_ptr<Master>{new Master{io, std::move(options), std::move(worker_main),
                                             std::move(*listeners), std::move(*steering),
-                                            std::move(*inboxes), std::move(*signals)}};
+                                            std::move(*inboxes), std::move(*signals),
+                                            std::move(*manager)}};
 }
 
 Master::Master(asio::io_context& io, MasterOptions options, WorkerMain worker_main,
-               Listeners listeners, steering::Steering steering, Inboxes inboxes, UniqueFd signals)
+               Listeners listeners, steering::Steering steering, Inboxes inboxes, UniqueFd signals,
+               std::optional<NotifySocket> manager)
     : io_{io},
       options_{std::move(options)},
       worker_main_{std::move(worker_main)},
@@ -97,6 +101,8 @@ Master::Master(asio::io_context& io, MasterOptions options, WorkerMain worker_ma
       inboxes_{std::move(inboxes)},
       supervisor_{options_.workers},
       hang_watch_{options_.workers, options_.hang_kill},
+      manager_{std::move(manager)},
+      report_{watchdog_from_environment(), options_.stop_patience},
       signals_{io, signals.release()},
       tick_{io},
       stop_deadline_{io} {
@@ -114,7 +120,11 @@ int Master::run() {
   await_signal();
   sampled_at_ = monotonic_now();
   tick();
-  for (std::uint32_t slot = 0; slot < options_.workers; ++slot) start(slot);
+  for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
+    if (steering_.queued(slot) > 0)
+      count_queue(slot);  // came before us, to a socket that was passed
+    start(slot);
+  }
   io_.run();
   return exit_status_;
 }
@@ -154,6 +164,12 @@ void Master::start(std::uint32_t slot) {
   hang_watch_.started(slot, monotonic_now());
   await_word(slot);
   await_exit(slot);
+}
+
+/// The slot's load is its queue and nothing else, unless its worker counts what it accepts itself.
+void Master::count_queue(std::uint32_t slot) {
+  const bool counted = steering_.counting() == steering::WorkerSlot::Counting::by_program;
+  steering_.table().restart_slot(slot, counted ? steering_.queued(slot) : 0);
 }
 
 void Master::become_worker_process(std::uint32_t slot, UniqueFd link) {
@@ -211,7 +227,9 @@ void Master::on_word(std::uint32_t slot, std::string_view line) {
   if (ready_once_) return;
   ready_once_ =
       std::ranges::all_of(workers_, [](const auto& w) { return w->state == WorkerState::serving; });
-  if (ready_once_ && on_ready_) on_ready_();
+  if (!ready_once_) return;
+  if (on_ready_) on_ready_();
+  tell_manager();
 }
 
 // --- exits ------------------------------------------------------------------------------------
@@ -232,7 +250,7 @@ void Master::on_exit(std::uint32_t slot) {
 
   // Down first, so that nothing more is steered to it; then the load that its sessions were.
   steering_.table().mark_down(slot);
-  steering_.table().restart_slot(slot, steering_.queued(slot));
+  count_queue(slot);
   steering_.clients().forget(slot);
   const pid_t pid = std::exchange(worker.pid, 0);
   ++worker.life;
@@ -281,7 +299,7 @@ void Master::await_signal() {
 
 void Master::on_signal(int number) {
   if (number == SIGHUP) {
-    if (on_reload_ && !stopping_) on_reload_();
+    if (!stopping_) (void)reload();  // it has logged what came of it
     return;
   }
   if (!stopping_) return stop(::strsignal(number));
@@ -307,7 +325,16 @@ void Master::stop(std::string_view why) {
                   format_duration(options_.stop_patience));
     kill_all();
   });
+  tell_manager();
   finish_if_empty();
+}
+
+Result<void> Master::reload() {
+  if (!on_reload_) return {};
+  send_to_manager(report_.reloading(monotonic_now()));
+  auto done = on_reload_();
+  tell_manager();
+  return done;
 }
 
 Result<void> Master::drain(std::uint32_t slot) {
@@ -361,6 +388,7 @@ void Master::tick() {
   steering_.reconcile(now);
   end_hung_workers(now);
   if (now - sampled_at_ >= kBusyWindow) sample_busy(now);
+  tell_manager();
   tick_.expires_after(kTick);
   tick_.async_wait([this](error_code error) {
     if (!error) tick();
@@ -389,6 +417,33 @@ void Master::sample_busy(Instant now) {
     worker.busy = std::clamp(spent / window, 0.0, 1.0);
     worker.busy_ns_sampled = busy_ns;
   }
+}
+
+ServiceState Master::service_state(Instant now) {
+  ServiceState state{.ready = ready_once_, .stopping = stopping_, .workers = options_.workers};
+  const Duration threshold = options_.steering.table.hang_threshold;
+  for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
+    const weir_row row = steering_.table().snapshot(slot).row;
+    state.connections += row.open;
+    if (workers_[slot]->state != WorkerState::serving) continue;
+    ++state.serving;
+    const Instant awake_at{Duration{row.awake_at_ns}};
+    if (threshold.count() == 0 || now - awake_at <= threshold) state.sound = true;
+  }
+  return state;
+}
+
+void Master::tell_manager() {
+  if (!manager_) return;
+  const Instant now = monotonic_now();
+  const std::string due = report_.due(service_state(now), now);
+  if (due.empty()) return;
+  if (manager_->send(due)) report_.sent();  // or it is due again at the next tick
+}
+
+void Master::send_to_manager(std::string_view assignments) {
+  if (manager_ && !manager_->send(assignments))
+    spdlog::warn("the service manager does not take what it is told: {}", std::strerror(errno));
 }
 
 WorkerView Master::view(std::uint32_t slot) const {

@@ -20,21 +20,48 @@ from harness import proc
 from harness.environment import PATIENCE, WEIR, WEIRCTL
 
 
-def run_weir(*flags):
+class Passed:
+    """Sockets for a child, each with its name, as a service manager passes them: from descriptor 3
+    on, and the environment names the child itself, which a shell in between sees to."""
+
+    def __init__(self, sockets):
+        self.fds = [each.fileno() for each, _ in sockets]
+        self.through, self.environment = [], {}
+        if sockets:
+            high = [f"{fd}<&{given}" for fd, given in enumerate(self.fds, 100)]
+            low = [f"{3 + i}<&{100 + i}" for i in range(len(high))]
+            shut = [f"{100 + i}<&-" for i in range(len(high))]
+            script = f'exec {" ".join(high)}; LISTEN_PID=$$ exec "$@" {" ".join(low + shut)}'
+            self.through = ["bash", "-c", script, "bash"]
+            names = ":".join(name for _, name in sockets)
+            self.environment = {"LISTEN_FDS": str(len(sockets)), "LISTEN_FDNAMES": names}
+
+
+def run_weir(*flags, environment=None, passed=(), through=()):
     """Runs a weir that is expected to end by itself."""
-    return subprocess.run([WEIR, *flags], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    given = Passed(passed)
+    return subprocess.run(
+        [*given.through, *through, WEIR, *flags], capture_output=True, text=True, timeout=PATIENCE,
+        check=False, pass_fds=given.fds,
+        env={**os.environ, **given.environment, **(environment or {})},
+    )  # fmt: skip
 
 
 class Server:
-    def __init__(self, *flags, listen=("127.0.0.1:0",), workers=4, through=(), binary=WEIR, owner=None):
+    def __init__(
+        self, *flags, listen=("127.0.0.1:0",), workers=4, through=(), binary=WEIR, owner=None,
+        environment=None, passed=(),
+    ):  # fmt: skip
         """Starts weir and returns when all its workers serve. `through`: a command that runs it;
-        `owner`: the user id that has to be able to make the control socket."""
+        `owner`: the user id that has to be able to make the control socket; `environment`: what it
+        has besides ours; `passed`: listening sockets for it, each with its name."""
         self._directory = tempfile.mkdtemp(prefix="weir-test-")
         if owner is not None:
             os.chown(self._directory, owner, owner)
         self.control = os.path.join(self._directory, "control.sock")
         # Should this test be killed, weir gets SIGTERM and takes its workers with it.
-        arguments = ["setpriv", "--pdeathsig", "TERM", *through, binary]
+        given = Passed(passed)
+        arguments = ["setpriv", "--pdeathsig", "TERM", *given.through, *through, binary]
         arguments += ["--workers", str(workers), "--control", self.control]
         arguments += ["--log-format", "json", *flags]
         if "--drain-timeout" not in flags:  # who does not look at a drain does not wait for one
@@ -48,12 +75,15 @@ class Server:
         self._deaf = False
         self._closed = False
         self._process = subprocess.Popen(
-            arguments, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
-        )
+            arguments, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+            pass_fds=given.fds, env={**os.environ, **given.environment, **(environment or {})},
+        )  # fmt: skip
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
         try:
-            self.addresses = [self._await_address(i) for i in range(len(listen))]
+            # Sockets of one address are one listen address.
+            places = {each.getsockname() for each, _ in passed}
+            self.addresses = [self._await_address(i) for i in range(len(places) + len(listen))]
         except BaseException:
             self._kill_all()
             raise

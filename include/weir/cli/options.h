@@ -40,6 +40,8 @@ struct Listen {
   SocketAddress address;
   bool proxy = false;  // a PROXY protocol header first
   bool tls = false;    // then TLS
+  /// Of some workers, already listening; of the others one is made. Not owned.
+  std::vector<int> sockets{};
 
   /// As it is given: "tls:[::1]:9443".
   [[nodiscard]] std::string to_string() const;
@@ -134,8 +136,9 @@ struct Options {
 
 /// What parse() has to know about the machine; a test makes one up.
 struct Host {
-  std::vector<int> cpus;        // that this process may run on, ascending, at least one
-  std::string default_control;  // see default_control_path()
+  std::vector<int> cpus;         // that this process may run on, ascending, at least one
+  std::string default_control;   // see default_control_path()
+  std::vector<Listen> passed{};  // by the service manager; they go before every --listen
 
   [[nodiscard]] static Host here();
 };

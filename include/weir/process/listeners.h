@@ -13,13 +13,22 @@
 
 namespace weir::process {
 
+/// A listen address, with those of its sockets that are there already: passed by the service
+/// manager, listening, with SO_REUSEPORT. They are the first slots'.
+struct ListenOn {
+  SocketAddress address;
+  std::vector<int> passed{};
+};
+
 class Listeners {
  public:
   /// Binds and listens: `slots` sockets in one SO_REUSEPORT group an address. A port 0 is replaced
   /// by the one that the kernel picked. Refuses an address that anyone, this user's other servers
   /// included, listens on already: SO_REUSEPORT alone would quietly share it.
-  [[nodiscard]] static Result<Listeners> open(std::vector<SocketAddress> addresses,
-                                              std::uint32_t slots, std::uint32_t backlog);
+  /// Takes the passed sockets, of which there may be as many as slots, and binds the others beside
+  /// them.
+  [[nodiscard]] static Result<Listeners> open(std::vector<ListenOn> addresses, std::uint32_t slots,
+                                              std::uint32_t backlog);
 
   [[nodiscard]] const std::vector<SocketAddress>& addresses() const noexcept { return addresses_; }
 

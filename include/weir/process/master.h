@@ -2,6 +2,9 @@
 // nothing it does is hot, and nothing stops when it is slow: steering is in the kernel and the
 // workers serve by themselves.
 //
+// A service manager (systemd) that listens is told from the tick how the service is, as long as
+// the master lives and some worker does.
+//
 // It runs on a Boost.Asio loop, in one thread: a signal, an exited worker (through its pidfd), a
 // worker's first word, or the tick that reconciles the load table and ends workers that hang. The
 // control socket shares the loop; whoever builds the master adds it.
@@ -31,7 +34,9 @@
 #include "weir/process/hang_watch.h"
 #include "weir/process/inbox.h"
 #include "weir/process/listeners.h"
+#include "weir/process/notify_socket.h"
 #include "weir/process/privileges.h"
+#include "weir/process/service_report.h"
 #include "weir/process/supervisor.h"
 #include "weir/process/worker_link.h"
 #include "weir/steering/steering.h"
@@ -39,7 +44,7 @@
 namespace weir::process {
 
 struct MasterOptions {
-  std::vector<SocketAddress> listen;
+  std::vector<ListenOn> listen;
   std::uint32_t backlog = 4'096;
   std::uint32_t workers = 1;
   /// The CPU of each worker, by slot; empty: not pinned.
@@ -87,8 +92,11 @@ class Master {
   /// Called once, when every worker is ready for the first time.
   void on_ready(std::function<void()> call) { on_ready_ = std::move(call); }
 
-  /// Called on SIGHUP.
-  void on_reload(std::function<void()> call) { on_reload_ = std::move(call); }
+  /// What a reload does; reload() and SIGHUP call it.
+  void on_reload(std::function<Result<void>()> call) { on_reload_ = std::move(call); }
+
+  /// Reloads, with the service manager told before and after. Nothing to reload succeeds.
+  Result<void> reload();
 
   /// Has the worker of `slot` close its sessions and end, and a fresh one take the slot; nothing
   /// new is steered there meanwhile. Returns as soon as that has begun. Fails for a slot that there
@@ -108,9 +116,11 @@ class Master {
   struct Worker;
 
   Master(boost::asio::io_context& io, MasterOptions options, WorkerMain worker_main,
-         Listeners listeners, steering::Steering steering, Inboxes inboxes, UniqueFd signals);
+         Listeners listeners, steering::Steering steering, Inboxes inboxes, UniqueFd signals,
+         std::optional<NotifySocket> manager);
 
   void start(std::uint32_t slot);
+  void count_queue(std::uint32_t slot);
   [[noreturn]] void become_worker_process(std::uint32_t slot, UniqueFd link);
   void await_word(std::uint32_t slot);
   void on_word(std::uint32_t slot, std::string_view line);
@@ -125,6 +135,9 @@ class Master {
   void tick();
   void end_hung_workers(Instant now);
   void sample_busy(Instant now);
+  [[nodiscard]] ServiceState service_state(Instant now);
+  void tell_manager();
+  void send_to_manager(std::string_view assignments);
 
   boost::asio::io_context& io_;
   MasterOptions options_;
@@ -134,12 +147,14 @@ class Master {
   Inboxes inboxes_;
   Supervisor supervisor_;
   HangWatch hang_watch_;
+  std::optional<NotifySocket> manager_;  // nothing where no service manager listens
+  ServiceReport report_;
   boost::asio::posix::stream_descriptor signals_;
   boost::asio::steady_timer tick_;
   boost::asio::steady_timer stop_deadline_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::function<void()> on_ready_;
-  std::function<void()> on_reload_;
+  std::function<Result<void>()> on_reload_;
   Instant sampled_at_;
   bool stopping_ = false;
   bool killing_ = false;

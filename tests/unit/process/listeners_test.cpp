@@ -7,8 +7,22 @@
 namespace weir::process {
 namespace {
 
-std::vector<SocketAddress> loopback() {
-  return {*SocketAddress::parse("127.0.0.1:0")};
+std::vector<ListenOn> on(const char* address, std::vector<int> passed = {}) {
+  return {{.address = *SocketAddress::parse(address), .passed = std::move(passed)}};
+}
+std::vector<ListenOn> loopback() {
+  return on("127.0.0.1:0");
+}
+
+/// A listening socket as a service manager makes it.
+int passed_socket(bool ipv6 = false) {
+  const auto address = *SocketAddress::parse(ipv6 ? "[::1]:0" : "127.0.0.1:0");
+  const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int yes = 1;
+  EXPECT_EQ(::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes), 0);
+  EXPECT_EQ(::bind(fd, address.data(), address.size()), 0);
+  EXPECT_EQ(::listen(fd, 1), 0);
+  return fd;
 }
 
 int option(int fd, int level, int name) {
@@ -49,7 +63,7 @@ TEST(Listeners, AcceptedSocketsDoNotWaitForAcknowledgements) {
 TEST(Listeners, ATakenPortIsRefusedThoughItCouldBeShared) {
   const auto first = Listeners::open(loopback(), 2, 16);
   ASSERT_TRUE(first);
-  const auto second = Listeners::open(first->addresses(), 2, 16);
+  const auto second = Listeners::open({{.address = first->addresses()[0]}}, 2, 16);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().what,
             "cannot listen on " + first->addresses()[0].to_string() + ": the port is in use");
@@ -58,15 +72,50 @@ TEST(Listeners, ATakenPortIsRefusedThoughItCouldBeShared) {
 }
 
 TEST(Listeners, AForeignAddressIsRefusedWithAReason) {
-  const auto listeners = Listeners::open({*SocketAddress::parse("192.0.2.1:9000")}, 1, 16);
+  const auto listeners = Listeners::open(on("192.0.2.1:9000"), 1, 16);
   ASSERT_FALSE(listeners);
   EXPECT_NE(listeners.error().what.find("not an address of this host"), std::string::npos);
 }
 
 TEST(Listeners, IPv6DoesNotTakeIPv4In) {
-  const auto listeners = Listeners::open({*SocketAddress::parse("[::1]:0")}, 1, 16);
+  const auto listeners = Listeners::open(on("[::1]:0"), 1, 16);
   if (!listeners) GTEST_SKIP() << to_string(listeners.error());
   EXPECT_EQ(option(listeners->of_slot(0)[0], IPPROTO_IPV6, IPV6_V6ONLY), 1);
+}
+
+TEST(Listeners, OthersAreBoundBesideASocketThatWasPassed) {
+  const int fd = passed_socket();
+  const auto address = *SocketAddress::local_of(fd);
+  const auto listeners = Listeners::open({{.address = address, .passed = {fd}}}, 3, 16);
+  ASSERT_TRUE(listeners) << to_string(listeners.error());
+  const auto fds = listeners->of_address(0);
+  ASSERT_EQ(fds.size(), 3U);
+  EXPECT_EQ(fds[0], fd) << "the first slot's";
+  for (const int each : fds) {
+    EXPECT_EQ(SocketAddress::local_of(each)->port(), address.port());
+    EXPECT_EQ(option(each, SOL_SOCKET, SO_REUSEPORT), 1);
+    EXPECT_EQ(option(each, SOL_SOCKET, SO_ACCEPTCONN), 1);
+    EXPECT_EQ(option(each, IPPROTO_TCP, TCP_NODELAY), 1);
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    ASSERT_EQ(::getsockopt(each, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+    EXPECT_EQ(info.tcpi_sacked, 16U) << "the backlog, whatever it was passed with";
+  }
+}
+
+TEST(Listeners, OneForEachWorkerMayBePassedAndNoMore) {
+  const auto address = on("127.0.0.1:0")[0].address;
+  std::vector<int> pair{passed_socket(), passed_socket()};
+  const auto both = Listeners::open({{.address = address, .passed = pair}}, 2, 16);
+  ASSERT_TRUE(both) << to_string(both.error());
+  EXPECT_EQ(both->of_address(0), pair);
+  const int third = passed_socket();
+  const auto one_too_many =
+      Listeners::open({{.address = address, .passed = {third, third}}}, 1, 16);
+  ASSERT_FALSE(one_too_many);
+  EXPECT_EQ(one_too_many.error().what,
+            "2 sockets were passed for 127.0.0.1:0, and there are 1 workers");
+  ::close(third);
 }
 
 }  // namespace

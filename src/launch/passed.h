@@ -1,0 +1,18 @@
+// The listen addresses that come from sockets which the service manager passed.
+#pragma once
+
+#include <vector>
+
+#include "weir/base/result.h"
+#include "weir/cli/options.h"
+#include "weir/process/passed_sockets.h"
+
+namespace weir::launch {
+
+/// Sockets of one address are the listeners of as many workers. What their connections begin with
+/// is in their name: plain, tls, proxy or tls-proxy; without a name of its own (systemd then takes
+/// the unit's) a socket is plain. Fails on another name, or two for one address.
+[[nodiscard]] Result<std::vector<cli::Listen>> listens_of(
+    const std::vector<process::PassedSocket>& sockets);
+
+}  // namespace weir::launch

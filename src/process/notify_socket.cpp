@@ -1,0 +1,61 @@
+#include "weir/process/notify_socket.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+
+namespace weir::process {
+namespace {
+
+/// The whole decimal number in `text`; nothing where there is none.
+std::optional<std::uint64_t> number_in(const char* text) {
+  if (text == nullptr) return std::nullopt;
+  const std::string_view view{text};
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), number);
+  if (error != std::errc{} || end != view.data() + view.size()) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+Result<std::optional<NotifySocket>> NotifySocket::from_environment() {
+  const char* const given = ::getenv("NOTIFY_SOCKET");
+  if (given == nullptr || *given == '\0') return std::optional<NotifySocket>{};
+  const std::string_view name{given};
+  sockaddr_un to{};
+  to.sun_family = AF_UNIX;
+  if ((name.front() != '/' && name.front() != '@') || name.size() >= sizeof to.sun_path)
+    return Error{fmt::format("NOTIFY_SOCKET is '{}', which is no socket's name", name),
+                 "have it begin with / or @, or leave it unset"};
+  name.copy(to.sun_path, name.size());
+  if (name.front() == '@') to.sun_path[0] = '\0';  // the abstract namespace
+  UniqueFd fd{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  if (!fd) return os_error("the socket to notify the service manager", errno);
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
+  return std::optional{NotifySocket{std::move(fd), to, size}};
+}
+
+bool NotifySocket::send(std::string_view assignments) const noexcept {
+  const auto sent = ::sendto(fd_.get(), assignments.data(), assignments.size(), MSG_NOSIGNAL,
+                             reinterpret_cast<const sockaddr*>(&to_), size_);
+  return sent == static_cast<ssize_t>(assignments.size());
+}
+
+Duration watchdog_from_environment() {
+  const auto pid = number_in(::getenv("WATCHDOG_PID"));
+  if (pid && *pid != static_cast<std::uint64_t>(::getpid())) return Duration::zero();
+  // A day and more is as good as never.
+  constexpr std::uint64_t most = 86'400'000'000;
+  const auto every = number_in(::getenv("WATCHDOG_USEC"));
+  if (!every || *every > most) return Duration::zero();
+  return std::chrono::microseconds{*every};
+}
+
+}  // namespace weir::process
