@@ -84,10 +84,9 @@ Result<std::unique_ptr<Master>> Master::create(asio::io_context& io, MasterOptio
   if (!signals) return signals.error();
   auto manager = NotifySocket::from_environment();
   if (!manager) return manager.error();
-  return std::unique_ptr<Master>{new Master{io, std::move(options), std::move(worker_main),
-                                            std::move(*listeners), std::move(*steering),
-                                            std::move(*inboxes), std::move(*signals),
-                                            std::move(*manager)}};
+  return std::unique_ptr<Master>{new Master{
+      io, std::move(options), std::move(worker_main), std::move(*listeners), std::move(*steering),
+      std::move(*inboxes), std::move(*signals), std::move(*manager)}};
 }
 
 Master::Master(asio::io_context& io, MasterOptions options, WorkerMain worker_main,

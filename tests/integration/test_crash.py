@@ -229,6 +229,32 @@ class CrashTest(WeirTest):
             before = total
         self.assertEqual(len(server.messages("error")), 3)
 
+    def test_without_the_program_a_dead_workers_queue_counts_once(self):
+        """Where workers count what they accept, what waited for the dead one is counted by its
+        successor alone: afterwards there is room for as many as the limit says."""
+        limit = 4
+        server = self.start_weir(
+            *NEVER_HUNG, "--steer-backend", "none", "--max-connections", str(limit), workers=1
+        )
+        server.expect_error(r"^slot 0: worker \d+ ended with signal 9")
+        victim = server.column("pid")[0]
+        os.kill(victim, signal.SIGSTOP)
+        proc.await_stopped(victim)
+        waiting = [raw.connect(server.address) for _ in range(3)]
+        server.await_status(lambda seen: seen["workers"][0]["queued"] == 3, "they wait")
+        kill(victim)
+        server.await_status(lambda seen: seen["connections"] == 3, "its successor has them")
+        for peer in waiting:
+            peer.close()
+        server.await_status(lambda seen: seen["connections"] == 0, "they have left")
+        peers = [raw.open_session(server.address) for _ in range(limit)]
+        for peer in peers:
+            self.addCleanup(peer.close)
+        with self.assertRaises((ConnectionError, AssertionError)):
+            raw.open_session(server.address)
+        for peer in peers:
+            peer.close()
+
     def echo_on(self, server, pid):
         """An echo by whoever gets the connection; whether it was `pid`."""
         with raw.open_session(server.address) as peer:

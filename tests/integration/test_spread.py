@@ -90,6 +90,24 @@ class SpreadTest(WeirTest):
         self.assertEqual(server.wait(), 0, "a second signal ends it at once")
         self.assertLess(time.monotonic() - began, AT_ONCE)
 
+    def test_what_is_sent_to_workers_that_have_ended_is_told_503_too(self):
+        """Two of three have no session and end at once; the kernel still gives their listeners a
+        share of who comes, and the one that is left answers for them."""
+        server = self.start_weir("--drain-timeout", "1h", workers=3)
+        self.open(server, 1)
+        server.signal(signal.SIGTERM)
+        server.await_status(
+            lambda seen: sorted(w["state"] for w in seen["workers"]) == ["down", "down", "draining"],
+            "two have ended",
+        )
+        for _ in range(12):
+            with raw.connect(server.address) as peer:
+                peer.sendall(raw.request())
+                answer = raw.receive_all(peer)
+                self.assertTrue(answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n"), answer)
+        server.signal(signal.SIGTERM)
+        self.assertEqual(server.wait(), 0)
+
     def test_clients_that_never_answer_are_given_their_time_after_the_last_close(self):
         """And then weir ends, with status 0: it has not been killed for it."""
         server = self.start_weir(*SPREAD, workers=2)
