@@ -330,7 +330,7 @@ void Master::stop(std::string_view why) {
 
 Result<void> Master::reload() {
   if (!on_reload_) return {};
-  send_to_manager(report_.reloading(monotonic_now()));
+  if (!stopping_) send_to_manager(report_.reloading(monotonic_now()));
   auto done = on_reload_();
   tell_manager();
   return done;

@@ -99,9 +99,9 @@ void Acceptor::look(Instant now, bool room) {
   }
   if (look_every_.count() == 0 || now < look_at_) return;
   look_at_ = now + look_every_;
-  cover(steering::slots_to_cover(slot_.slot(), slot_.slots(), [&](std::uint32_t slot) {
-    return slot_.attendance_of(slot, now);
-  }));
+  const auto slots = static_cast<std::uint32_t>(queues_.size() / addresses_);
+  cover(steering::slots_to_cover(
+      slot_.slot(), slots, [&](std::uint32_t slot) { return slot_.attendance_of(slot, now); }));
 }
 
 void Acceptor::cover(std::vector<std::uint32_t> slots) {

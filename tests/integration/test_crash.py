@@ -9,7 +9,7 @@ import time
 from websockets.exceptions import ConnectionClosed
 
 from harness import proc, raw, sessions
-from harness.environment import PATIENCE, scaled
+from harness.environment import PATIENCE, SANITIZED, scaled
 from harness.storm import Storm
 from harness.suite import WeirTest, in_loop, main, needs_ebpf
 
@@ -189,7 +189,8 @@ class CrashTest(WeirTest):
         for before, after in zip([0.0, *kills], kills):
             lost = [f for f in failures if before < f.began_at <= after]
             self.assertLessEqual(len(lost), width)
-        self.assertLess(sorted(gaps)[len(gaps) // 2], 0.250)
+        if not SANITIZED:  # which makes a fork four times as long
+            self.assertLess(sorted(gaps)[len(gaps) // 2], 0.250)
         print("back after", " ".join(f"{gap * 1000:.0f}" for gap in gaps), "ms", flush=True)
 
     async def arrivals(self, server, count):
@@ -250,8 +251,9 @@ class CrashTest(WeirTest):
         peers = [raw.open_session(server.address) for _ in range(limit)]
         for peer in peers:
             self.addCleanup(peer.close)
-        with self.assertRaises((ConnectionError, AssertionError)):
-            raw.open_session(server.address)
+        with self.assertRaises(ConnectionError), raw.connect(server.address) as peer:
+            peer.sendall(raw.request())
+            raw.receive_head(peer)
         for peer in peers:
             peer.close()
 

@@ -15,7 +15,7 @@ class Supervisor {
   /// longer than it takes to say that, so that one killed again and again is back at once each
   /// time.
   static constexpr Duration kSettled = std::chrono::seconds{1};
-  static constexpr Duration kFirstPause = std::chrono::milliseconds{100};
+  static constexpr Duration kFirstPause = std::chrono::milliseconds{50};
   static constexpr Duration kLongestPause = std::chrono::seconds{5};
 
   explicit Supervisor(std::uint32_t slots) : slots_(slots) {}
@@ -23,7 +23,7 @@ class Supervisor {
   void started(std::uint32_t slot, Instant now) noexcept;
 
   /// How long to wait before the slot's next worker: nothing after the first crash, for every
-  /// moment without it is one with a queue that no one accepts from; then 100 ms, doubled for
+  /// moment without it is one with a queue that no one accepts from; then 50 ms, doubled for
   /// each further crash of a worker that had not settled, up to 5 s. Never gives up: a cause
   /// outside (memory, a full disk) may go away. Also for a worker that could not be started.
   [[nodiscard]] Duration after_exit(std::uint32_t slot, Instant now) noexcept;

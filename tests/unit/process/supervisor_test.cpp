@@ -27,8 +27,8 @@ TEST(Supervisor, CrashesInARowDoubleThePauseUpToABound) {
     now += pauses.back();
   }
   const std::vector<Duration> expected{
-      milliseconds{0},     milliseconds{100},   milliseconds{200},   milliseconds{400},
-      milliseconds{800},   milliseconds{1'600}, milliseconds{3'200}, milliseconds{5'000},
+      milliseconds{0},     milliseconds{50},    milliseconds{100},   milliseconds{200},
+      milliseconds{400},   milliseconds{800},   milliseconds{1'600}, milliseconds{3'200},
       milliseconds{5'000}, milliseconds{5'000}, milliseconds{5'000}, milliseconds{5'000}};
   EXPECT_EQ(pauses, expected);
 }
@@ -57,7 +57,7 @@ TEST(Supervisor, AWorkerThatCannotEvenStartIsTriedLessAndLessOften) {
   supervisor.started(0, kStart);
   Instant now = kStart + Supervisor::kSettled;
   EXPECT_EQ(supervisor.after_exit(0, now), Duration::zero());
-  for (const auto pause : {milliseconds{100}, milliseconds{200}, milliseconds{400}}) {
+  for (const auto pause : {milliseconds{50}, milliseconds{100}, milliseconds{200}}) {
     EXPECT_EQ(supervisor.after_exit(0, now), pause);
     now += pause;
   }
