@@ -149,10 +149,10 @@ class DroppedTest(WeirTest):
         return sorted(what.partition("socket:")[1] or what for what in own)
 
     def test_workers_hold_no_descriptor_that_they_do_not_need(self):
-        """Beside the standard ones: the ring, the signals, and a listener of each worker, for all
-        cover for each other, for each address."""
+        """Beside the standard ones: the ring, the signals, a listener of each worker, for all cover
+        for each other, for each address, the own inbox, and the way into everybody's."""
         server = self.start_weir(listen=("127.0.0.1:0", "[::1]:0"))
-        expected = ["anon_inode:[io_uring]", "anon_inode:[signalfd]", *["socket:"] * (4 * 2)]
+        expected = ["anon_inode:[io_uring]", "anon_inode:[signalfd]", *["socket:"] * (4 * 2 + 1 + 4)]
         for pid in server.column("pid"):
             deadline = time.monotonic() + PATIENCE
             # The pipe on which it has just said that it is ready may take a moment to close.

@@ -39,7 +39,7 @@ REFUSED = (
      "weir: --user: 'no-such-user' is not a user of this host; name one from /etc/passwd, or give a "
      "number"),
     (["--workers", "2", "--max-connections", str(TOO_MANY)],
-     f"weir: --max-connections {TOO_MANY} needs {TOO_MANY // 2 + 34} descriptors a process, and the "
+     f"weir: --max-connections {TOO_MANY} needs {TOO_MANY // 2 + 36} descriptors a process, and the "
      f"limit is {DESCRIPTORS}; raise it (ulimit -n, or LimitNOFILE= of the unit), or lower it, or "
      "start more workers"),
 )

@@ -19,9 +19,9 @@ ALLOWED = {
     # weirctl shares the flag machinery and nothing of weir's own options.
     "weirctl": {"admin", "base", "cli/control_path.h", "cli/ctl_options.h"},
     "cli": {"base", "steering/policy.h", "wire/deflate.h"},
-    # Of process, what runs in a worker: its word to the master, and its sandbox.
+    # Of process, what runs in a worker: its word to the master, its inbox, and its sandbox.
     "server": {"apps", "session", "steering", "io", "tls", "wire", "process/worker_link.h",
-               "process/privileges.h", "process/sandbox.h", "base"},
+               "process/inbox.h", "process/privileges.h", "process/sandbox.h", "base"},
     "apps": {"session", "base"},
     "admin": {"steering", "base"},
     "process": {"steering", "base"},
