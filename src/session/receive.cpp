@@ -28,8 +28,9 @@ void Sessions::on_receive(const io::Completion& completion, Instant now) {
     const auto bytes = static_cast<std::size_t>(completion.result);
     traffic_.bytes_in += bytes;
     session.heard_at = now;
-    receiving_ = {.buffer = *buffer};
-    take(session, buffers_.take(*buffer, bytes), now);
+    const std::span<std::byte> in = buffers_.take(*buffer, bytes);
+    receiving_ = {.buffer = *buffer, .begin = in.data()};
+    take(session, in, now);
     if (!std::exchange(receiving_, {}).held) buffers_.give_back(*buffer);
     if (!session.bulk && bytes == buffers_.buffer_bytes()) change_mode(session, true);
   } else {  // a poll's: the events
@@ -53,7 +54,7 @@ void Sessions::read_bulk(Session& session, int events, Instant now) {
     const auto bytes = static_cast<std::size_t>(got);
     traffic_.bytes_in += bytes;
     session.heard_at = now;
-    receiving_ = {.buffer = kBulkBuffer};
+    receiving_ = {.buffer = kBulkBuffer, .begin = bulk_.get()};
     take(session, {bulk_.get(), bytes}, now);
     if (receiving_.held) send_at_once(to_flush_[receiving_.holder - 1]);
     receiving_ = {};

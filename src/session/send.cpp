@@ -99,6 +99,9 @@ bool Sessions::send_from_buffer(Session& session, Opcode opcode, std::span<std::
     return true;
   }
   if (out.buffer != kNoBuffer) return false;  // it has one from before
+  // The header that this message came with may lie in an earlier buffer, up to its last byte: then
+  // what is before the message is not ours to write to.
+  if (static_cast<std::size_t>(bytes.data() - receiving_.begin) < header) return false;
   out.data = bytes.data() - header;
   wire::put_server_header(out.data, opcode, bytes.size());
   out.buffer = receiving_.buffer;

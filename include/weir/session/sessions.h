@@ -209,6 +209,7 @@ class Sessions {
   /// The receive buffer whose bytes are being taken in.
   struct Receiving {
     std::uint16_t buffer = kNoBuffer;
+    const std::byte* begin = nullptr;  // of the bytes, and of what may be written to
     bool held = false;         // by one of to_flush_, which gives it back
     std::uint32_t holder = 0;  // its place there, from 1
   };

@@ -59,6 +59,29 @@ TEST_F(ForwardTest, EveryLengthOfHeaderFits) {
   }
 }
 
+TEST_F(ForwardTest, AHeaderThatCameBeforeItsMessageLeavesTheNeighboursBufferAlone) {
+  const UniqueFd peer = open();
+  const UniqueFd neighbour = open();
+  // A buffer to its last byte, and right behind it a message whose header came with an earlier one.
+  const std::string full = noise(buffers_->buffer_bytes() - 8);
+  const std::string late = noise(300);
+  const std::string bytes = frame(0x82, late);
+  for (std::size_t cut = 2; cut <= 8; ++cut) {
+    for (int round = 0; round < 10; ++round) {
+      write(peer, bytes.substr(0, cut));
+      for (int i = 0; i < 3; ++i) turn();
+      write(neighbour, frame(0x82, full));
+      write(peer, bytes.substr(cut));
+      ASSERT_EQ(read(neighbour, full.size() + 4), answer(0x82, full)) << cut;
+      ASSERT_EQ(read(peer, late.size() + 4), answer(0x82, late)) << cut;
+      for (int i = 0; i < 70; ++i) {  // small again, so that it is not read in bulk
+        write(neighbour, frame(0x82, "s"));
+        ASSERT_EQ(read(neighbour, 3), answer(0x82, "s"));
+      }
+    }
+  }
+}
+
 TEST_F(ForwardTest, TheMaskIsTakenOff) {
   const UniqueFd peer = open();
   write(peer,
