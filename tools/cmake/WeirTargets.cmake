@@ -33,14 +33,14 @@ function(weir_part name)
 endfunction()
 
 # weir_unit_test(PART SOURCES... [USES targets...] [LOOPS]): one GoogleTest program a part. Needs no
-# privileges and no network. Under sanitizers the tests' own code is compiled in half the time, not
-# optimised, unless it LOOPS; what it tests is.
+# privileges and no network. The tests' own code is compiled in half the time, not optimised, unless
+# it LOOPS; what it tests is.
 function(weir_unit_test name)
   cmake_parse_arguments(TEST "LOOPS" "" "SOURCES;USES" ${ARGN})
   add_executable(test_${name} ${TEST_SOURCES})
   target_link_libraries(test_${name} PRIVATE weir_settings weir_${name} ${TEST_USES} GTest::gtest_main)
   target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR}/src)
-  if(WEIR_SANITIZE AND NOT TEST_LOOPS)
+  if(NOT TEST_LOOPS)
     target_compile_options(test_${name} PRIVATE -O0)
   endif()
   add_test(NAME unit/${name} COMMAND test_${name})
