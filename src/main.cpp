@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -54,16 +56,44 @@ Result<void> reload(launch::TlsKeeper* tls) {
   return done;
 }
 
+/// The number that a request gives by that name.
+std::optional<std::uint32_t> number_in(const boost::json::object& request, std::string_view name) {
+  const boost::json::value* given = request.if_contains(name);
+  if (given == nullptr || !given->is_number()) return std::nullopt;
+  boost::system::error_code bad;
+  const auto number = given->to_number<std::uint32_t>(bad);
+  return bad ? std::nullopt : std::optional{number};
+}
+
 /// {"command":"drain","slot":2}
 Result<boost::json::object> drain(process::Master& master, const boost::json::object& request) {
-  const boost::json::value* given = request.if_contains("slot");
-  boost::system::error_code bad;
-  const auto slot = given != nullptr && given->is_number()  //
-                        ? given->to_number<std::uint32_t>(bad)
-                        : std::uint32_t{0};
-  if (given == nullptr || !given->is_number() || bad)
+  const auto slot = number_in(request, "slot");
+  if (!slot)
     return Error{R"(expected the number of a slot, such as {"command":"drain","slot":0})", ""};
-  if (const auto begun = master.drain(slot); !begun) return begun.error();
+  if (const auto begun = master.drain(*slot); !begun) return begun.error();
+  return boost::json::object{};
+}
+
+/// {"command":"rebalance"}, answered with {"sessions":750}: so many are to move.
+Result<boost::json::object> rebalance(process::Master& master) {
+  const auto sessions = master.rebalance();
+  if (!sessions) return sessions.error();
+  boost::json::object answer;
+  answer["sessions"] = *sessions;
+  return answer;
+}
+
+/// {"command":"move","count":100,"from":0,"to":1}
+Result<boost::json::object> move(process::Master& master, const boost::json::object& request) {
+  const auto count = number_in(request, "count");
+  const auto from = number_in(request, "from");
+  const auto to = number_in(request, "to");
+  if (!count || *count == 0 || !from || !to)
+    return Error{
+        "expected how many sessions to move and the numbers of two slots, such as "
+        R"({"command":"move","count":100,"from":0,"to":1})",
+        ""};
+  if (const auto ordered = master.move(*from, *to, *count); !ordered) return ordered.error();
   return boost::json::object{};
 }
 
@@ -72,6 +102,12 @@ admin::CommandTable commands(const launch::Plan& plan, process::Master& master) 
       {"drain",
        {.help = "close one worker's sessions and have a fresh worker take its slot",
         .run = [&master](const boost::json::object& request) { return drain(master, request); }}},
+      {"move",
+       {.help = "have one worker give sessions to another",
+        .run = [&master](const boost::json::object& request) { return move(master, request); }}},
+      {"rebalance",
+       {.help = "move sessions until every worker holds its share",
+        .run = [&master](const boost::json::object&) { return rebalance(master); }}},
       {"status", admin::status_command([&] { return launch::status_of(plan, master); })},
       {"reload",
        {.help = "read the certificates again", .run = [&master](const boost::json::object&) {

@@ -208,6 +208,16 @@ std::string weirctl_page() {
             "Nothing new is steered to the worker of this slot; its sessions are closed with the "
             "code 1012, spread over --drain-timeout of weir(8), and once they are gone a fresh "
             "worker takes the slot. Returns at once; status shows how far it is.");
+  page.item("rebalance", "",
+            "Has sessions move to other workers until each worker is within one of its share, at "
+            "no more than --rebalance-rate of weir(8), and says how many are to move. Clients "
+            "notice nothing. Sessions with TLS do not move. Refused under a policy that puts "
+            "clients where their address says.");
+  page.item("move", "COUNT FROM TO",
+            "Has the worker of slot FROM give so many sessions to that of slot TO, or as many as "
+            "it has that can move: to empty a worker before it is taken out, say, or to fill one. "
+            "Returns at once; status shows what has arrived. With --rebalance auto they may move "
+            "back.");
   add_flags(page, manual);
   page.section("PROTOCOL");
   page.paragraph(

@@ -64,7 +64,8 @@ bool each_member(Worker& worker, Visit visit) {
          visit("queued", worker.queued) && visit("assigned", worker.assigned) &&
          visit("accepted", worker.accepted) && visit("messages_in", worker.messages_in) &&
          visit("messages_out", worker.messages_out) && visit("bytes_in", worker.bytes_in) &&
-         visit("bytes_out", worker.bytes_out) && visit("busy", worker.busy);
+         visit("bytes_out", worker.bytes_out) && visit("arrived", worker.arrived) &&
+         visit("left", worker.left) && visit("busy", worker.busy);
 }
 
 template <class Service, class Visit>

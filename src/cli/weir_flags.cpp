@@ -259,6 +259,26 @@ std::vector<Row<Options>> steering() {
         .manual = "A worker of weight 4 gets twice the connections of one of weight 2. The "
                   "policies least-connections, two-choices and weighted-round-robin heed them."},
        set_weights},
+      {{.name = "rebalance",
+        .value = "off|auto",
+        .group = kSteering,
+        .standard = "auto",
+        .accepts = "off or auto",
+        .help = "move open sessions to other workers while the load is uneven",
+        .manual =
+            "auto begins when for 300 ms a worker has had more than 1.1 times its share of the "
+            "connections, or less than half of it, as one that was replaced has, and goes on "
+            "until all are within one of it. Clients notice nothing. Sessions with TLS stay "
+            "where they are, and under the policies source-hash and tuple-hash all do. "
+            "weirctl rebalance asks for it at any time."},
+       set_rebalance},
+      {{.name = "rebalance-rate",
+        .value = "N",
+        .group = kSteering,
+        .standard = "1000",
+        .accepts = "a number from 1 to 1000000",
+        .help = "sessions a second that --rebalance and weirctl rebalance may move"},
+       set_number<&Options::rebalance_rate, std::uint32_t{1}, std::uint32_t{1'000'000}>},
   };
 }
 

@@ -92,6 +92,10 @@ constexpr std::array kTlsVersions{
     std::pair{std::string_view{"1.2"}, TlsVersion::tls12},
     std::pair{std::string_view{"1.3"}, TlsVersion::tls13},
 };
+constexpr std::array kRebalancings{
+    std::pair{std::string_view{"off"}, Rebalancing::off},
+    std::pair{std::string_view{"auto"}, Rebalancing::automatic},
+};
 constexpr std::array kSlowConsumers{
     std::pair{std::string_view{"close"}, SlowConsumer::close},
     std::pair{std::string_view{"drop"}, SlowConsumer::drop},
@@ -237,6 +241,10 @@ bool set_weights(Options& options, std::string_view text) {
 
 bool set_log_level(Options& options, std::string_view text) {
   return store(options.log_level, named(text, kLevels));
+}
+
+bool set_rebalance(Options& options, std::string_view text) {
+  return store(options.rebalance, named(text, kRebalancings));
 }
 
 bool set_log_format(Options& options, std::string_view text) {

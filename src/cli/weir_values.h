@@ -25,6 +25,7 @@ bool set_pin(Options& options, std::string_view text);
 bool set_policy(Options& options, std::string_view text);
 bool set_backend(Options& options, std::string_view text);
 bool set_weights(Options& options, std::string_view text);
+bool set_rebalance(Options& options, std::string_view text);
 bool set_log_level(Options& options, std::string_view text);
 bool set_log_format(Options& options, std::string_view text);
 bool set_app(Options& options, std::string_view text);

@@ -17,15 +17,18 @@ constexpr std::string_view kProgram = "weirctl";
 
 struct CommandRow {
   std::string_view name;
-  bool takes_slot = false;
+  std::size_t words = 0;  // that it takes
 };
 
 constexpr std::array kCommands{
     CommandRow{.name = "status"},
     CommandRow{.name = "reload"},
-    CommandRow{.name = "drain", .takes_slot = true},
+    CommandRow{.name = "drain", .words = 1},
+    CommandRow{.name = "rebalance"},
+    CommandRow{.name = "move", .words = 3},
 };
 constexpr unsigned kSlotMax = 1'023;
+constexpr unsigned kMoveMax = 1'000'000;
 
 /// "2", or with a unit as any other time.
 bool set_watch(CtlOptions& options, std::string_view text) {
@@ -73,6 +76,38 @@ std::string command_list() {
   return names;
 }
 
+std::optional<Refused> set_slot(CtlOptions& options, const std::vector<std::string>& words) {
+  if (words.size() > 1) options.slot = parse_number(words[1], 0U, kSlotMax);
+  if (options.slot) return std::nullopt;
+  return Refused{fmt::format(
+      "weirctl: {}: {}: expected the number of a slot, as weirctl "
+      "status shows it",
+      words.front(),
+      words.size() > 1 ? in_quotes(words[1]) + " is not accepted" : "which worker is missing")};
+}
+
+std::optional<Refused> set_move(CtlOptions& options, const std::vector<std::string>& words) {
+  constexpr std::array kMax{kMoveMax, kSlotMax, kSlotMax};
+  constexpr std::array kMin{1U, 0U, 0U};
+  constexpr std::array<std::string_view, 3> kExpected{
+      "how many sessions, 1 to 1000000", "the slot that gives them, as weirctl status shows it",
+      "the slot that takes them, as weirctl status shows it"};
+  std::array<unsigned, 3> given{};
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    const bool there = i + 1 < words.size();
+    const auto number =
+        there ? parse_number(words[i + 1], kMin[i], kMax[i]) : std::optional<unsigned>{};
+    if (!number)
+      return Refused{
+          fmt::format("weirctl: move: {}: expected {}",
+                      there ? in_quotes(words[i + 1]) + " is not accepted" : "a number is missing",
+                      kExpected[i])};
+    given[i] = *number;
+  }
+  options.move = {.count = given[0], .from = given[1], .to = given[2]};
+  return std::nullopt;
+}
+
 std::optional<Refused> set_command(CtlOptions& options, const std::vector<std::string>& words) {
   if (words.empty())
     return Refused{fmt::format("weirctl: a command is missing: expected {}", command_list())};
@@ -80,19 +115,14 @@ std::optional<Refused> set_command(CtlOptions& options, const std::vector<std::s
   if (command == kCommands.end())
     return Refused{fmt::format("weirctl: {} is no command: expected {}", in_quotes(words.front()),
                                command_list())};
-  const std::size_t takes = command->takes_slot ? 2 : 1;
+  const std::size_t takes = 1 + command->words;
   if (words.size() > takes)
     return Refused{fmt::format("weirctl: {} takes no {}; --help shows its flags", words.front(),
                                in_quotes(words[takes]))};
-  if (command->takes_slot) {
-    if (words.size() > 1) options.slot = parse_number(words[1], 0U, kSlotMax);
-    if (!options.slot)
-      return Refused{fmt::format(
-          "weirctl: {}: {}: expected the number of a slot, as weirctl "
-          "status shows it",
-          words.front(),
-          words.size() > 1 ? in_quotes(words[1]) + " is not accepted" : "which worker is missing")};
-  }
+  if (command->words == 1)
+    if (auto refused = set_slot(options, words)) return refused;
+  if (command->words == 3)
+    if (auto refused = set_move(options, words)) return refused;
   options.command = words.front();
   return std::nullopt;
 }
@@ -125,14 +155,15 @@ Manual weirctl_manual() {
   Manual manual{
       .program = "weirctl",
       .purpose =
-          "ask a running weir what it does, have it read its certificates again, or drain a "
-          "worker",
+          "ask a running weir what it does, reload its certificates, drain a worker, move sessions",
       .synopsis = {},
       .flags = flags_of(rows()),
       .units = ""};
   manual.synopsis.push_back("[--control PATH] status [--json] [--watch SECONDS]");
   manual.synopsis.push_back("[--control PATH] reload");
   manual.synopsis.push_back("[--control PATH] drain SLOT");
+  manual.synopsis.push_back("[--control PATH] rebalance");
+  manual.synopsis.push_back("[--control PATH] move COUNT FROM TO");
   return manual;
 }
 

@@ -56,6 +56,9 @@ Result<std::string> check(const cli::Options& options) {
                                to_string(steering->backend())));
   if (!steering->fallback_reason().empty())
     line("", fmt::format("not ebpf: {}", steering->fallback_reason()));
+  line("rebalancing", options.rebalance == cli::Rebalancing::off
+                          ? "off"
+                          : fmt::format("at most {} sessions a second", options.rebalance_rate));
   line("hang threshold", limit(options.hang_threshold));
   line("hang kill", limit(*options.hang_kill));
   line("connections", fmt::format("at most {}, {} descriptors a process", plan->max_connections,

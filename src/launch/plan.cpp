@@ -121,6 +121,8 @@ Result<Plan> make_plan(const cli::Options& options) {
   auto identity = process::find_identity(options.user, options.group);
   if (!identity) return identity.error();
   master.identity = *identity;
+  master.rebalance = {.automatic = options.rebalance == cli::Rebalancing::automatic,
+                      .per_second = options.rebalance_rate};
   steering::SteeringOptions& steering = master.steering;
   steering.backend = options.backend;
   steering.addresses = addresses;

@@ -28,6 +28,8 @@ admin::WorkerStatus worker_status(const process::Master& master, std::uint32_t s
           .messages_out = snapshot.row.messages_out,
           .bytes_in = snapshot.row.bytes_in,
           .bytes_out = snapshot.row.bytes_out,
+          .arrived = snapshot.row.arrived,
+          .left = snapshot.row.left,
           .busy = view.busy};
 }
 

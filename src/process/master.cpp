@@ -100,6 +100,7 @@ Master::Master(asio::io_context& io, MasterOptions options, WorkerMain worker_ma
       inboxes_{std::move(inboxes)},
       supervisor_{options_.workers},
       hang_watch_{options_.workers, options_.hang_kill},
+      rebalancer_{options_.workers, options_.rebalance},
       manager_{std::move(manager)},
       report_{watchdog_from_environment(), options_.stop_patience},
       signals_{io, signals.release()},
@@ -337,10 +338,7 @@ Result<void> Master::reload() {
 }
 
 Result<void> Master::drain(std::uint32_t slot) {
-  if (slot >= options_.workers)
-    return Error{fmt::format("there is no slot {}", slot),
-                 options_.workers == 1 ? "0 is the only one"
-                                       : fmt::format("they go from 0 to {}", options_.workers - 1)};
+  if (auto known = check_slot(slot); !known) return known;
   Worker& worker = *workers_[slot];
   if (worker.state != WorkerState::serving)
     return Error{fmt::format("the worker of slot {} is {}", slot, to_string(worker.state)),
@@ -357,14 +355,6 @@ Result<void> Master::drain(std::uint32_t slot) {
                   format_duration(options_.stop_patience));
     ::kill(w.pid, SIGKILL);
   });
-  return {};
-}
-
-Result<void> Master::give(std::uint32_t from, std::uint32_t to, std::uint32_t count) {
-  const GiveOrder order{.target = to, .count = count};
-  if (post(inboxes_.writers()[from], LetterKind::give, from, std::as_bytes(std::span{&order, 1})) !=
-      Posted::posted)
-    return os_error(fmt::format("telling slot {} to give sessions", from), errno);
   return {};
 }
 
@@ -386,6 +376,7 @@ void Master::tick() {
   const Instant now = monotonic_now();
   steering_.reconcile(now);
   end_hung_workers(now);
+  if (!stopping_) look_at_balance(now);
   if (now - sampled_at_ >= kBusyWindow) sample_busy(now);
   tell_manager();
   tick_.expires_after(kTick);
@@ -443,6 +434,13 @@ void Master::tell_manager() {
 void Master::send_to_manager(std::string_view assignments) {
   if (manager_ && !manager_->send(assignments))
     spdlog::warn("the service manager does not take what it is told: {}", std::strerror(errno));
+}
+
+Result<void> Master::check_slot(std::uint32_t slot) const {
+  if (slot < options_.workers) return {};
+  return Error{fmt::format("there is no slot {}", slot),
+               options_.workers == 1 ? "0 is the only one"
+                                     : fmt::format("they go from 0 to {}", options_.workers - 1)};
 }
 
 WorkerView Master::view(std::uint32_t slot) const {

@@ -40,6 +40,11 @@ Result<boost::json::object> ask(const CtlOptions& options) {
   boost::json::object request;
   request["command"] = options.command;
   if (options.slot) request["slot"] = *options.slot;
+  if (options.move) {
+    request["count"] = options.move->count;
+    request["from"] = options.move->from;
+    request["to"] = options.move->to;
+  }
   return weir::admin::control_call(options.control, request, kTimeout);
 }
 
@@ -80,10 +85,30 @@ Result<void> drain(const CtlOptions& options) {
   return print(fmt::format("slot {} drains; a fresh worker takes it then\n", *options.slot));
 }
 
+Result<void> rebalance(const CtlOptions& options) {
+  auto answer = ask(options);
+  if (!answer) return answer.error();
+  boost::system::error_code bad;
+  const auto sessions = (*answer)["sessions"].to_number<std::uint64_t>(bad);
+  if (bad) return weir::Error{"the answer says not how many sessions are to move", ""};
+  return print(sessions == 0 ? "every worker holds its share already\n"
+                             : fmt::format("{} sessions are to move\n", sessions));
+}
+
+Result<void> move(const CtlOptions& options) {
+  const auto answer = ask(options);
+  if (!answer) return answer.error();
+  return print(fmt::format("slot {} gives {} sessions to slot {}, as far as it has them\n",
+                           options.move->from, options.move->count, options.move->to));
+}
+
 /// The parser let no other command through.
 Result<void> carry_out(const CtlOptions& options) {
   if (options.command == "reload") return reload(options);
-  return options.command == "drain" ? drain(options) : show_status(options);
+  if (options.command == "drain") return drain(options);
+  if (options.command == "rebalance") return rebalance(options);
+  if (options.command == "move") return move(options);
+  return show_status(options);
 }
 
 }  // namespace

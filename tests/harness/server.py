@@ -66,6 +66,8 @@ class Server:
         arguments += ["--log-format", "json", *flags]
         if "--drain-timeout" not in flags:  # who does not look at a drain does not wait for one
             arguments += ["--drain-timeout", "0"]
+        if "--rebalance" not in flags:  # nor has its sessions wander
+            arguments += ["--rebalance", "off"]
         for address in listen:
             arguments += ["--listen", address]
         self._lines = []

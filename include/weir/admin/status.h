@@ -28,7 +28,9 @@ struct WorkerStatus {
   std::uint64_t messages_out = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
-  double busy = 0;  // share of the last second spent working, 0..1
+  std::uint64_t arrived = 0;  // sessions that came from other workers
+  std::uint64_t left = 0;     // and those that went there
+  double busy = 0;            // share of the last second spent working, 0..1
 };
 
 /// One of the service's counters: since it began, all workers together.

@@ -12,12 +12,20 @@
 
 namespace weir::cli {
 
+/// So many sessions, from the worker of one slot to that of another.
+struct MoveWords {
+  unsigned count = 0;  // 1..1000000
+  unsigned from = 0;
+  unsigned to = 0;
+};
+
 struct CtlOptions {
-  std::string command;                            // "status", "reload" or "drain"
+  std::string command;                            // "status", "reload", "drain" and so on
   std::string control;                            // the socket's path; never empty
   bool json = false;                              // status: the object alone, instead of the table
   std::optional<std::chrono::nanoseconds> watch;  // status: again and again, this far apart
   std::optional<unsigned> slot;                   // drain: always set
+  std::optional<MoveWords> move;                  // move: always set
 };
 
 /// Reads the command line. `default_control` is default_control_path(). Never throws.

@@ -49,6 +49,9 @@ struct Listen {
 
 enum class TlsVersion : std::uint8_t { tls12, tls13 };
 
+/// Whether sessions move by themselves once the workers' loads are uneven.
+enum class Rebalancing : std::uint8_t { off, automatic };
+
 /// What happens to messages for a client that does not read what it has.
 enum class SlowConsumer : std::uint8_t { close, drop };
 
@@ -99,6 +102,8 @@ struct Options {
   steering::Policy steer = steering::Policy::least_connections;
   steering::BackendChoice backend = steering::BackendChoice::automatic;
   std::vector<std::uint32_t> weights;  // empty, or one for each worker, 1..1000
+  Rebalancing rebalance = Rebalancing::automatic;
+  std::uint32_t rebalance_rate = 1000;  // sessions a second, 1..1000000
 
   // Limits and timeouts. A duration of 0 turns its timeout off where that is allowed.
   std::optional<std::uint64_t> max_connections;  // nothing: what the descriptor limit allows

@@ -28,7 +28,9 @@ class Inboxes {
 
   /// The end at which the worker of `slot` reads. Lent.
   [[nodiscard]] int reader(std::uint32_t slot) const noexcept { return readers_[slot].get(); }
-  /// The ends at which letters are posted, by slot. Lent.
+  /// The end at which letters to `slot` are posted. Lent.
+  [[nodiscard]] int writer(std::uint32_t slot) const noexcept { return writers_[slot].get(); }
+  /// All of these, by slot. Lent.
   [[nodiscard]] std::vector<int> writers() const;
 
  private:

@@ -36,6 +36,7 @@
 #include "weir/process/listeners.h"
 #include "weir/process/notify_socket.h"
 #include "weir/process/privileges.h"
+#include "weir/process/rebalancer.h"
 #include "weir/process/service_report.h"
 #include "weir/process/supervisor.h"
 #include "weir/process/worker_link.h"
@@ -54,6 +55,7 @@ struct MasterOptions {
   /// How long workers take at most to drain; then what is left of them is stuck, and killed.
   Duration stop_patience = std::chrono::seconds{15};
   steering::SteeringOptions steering;
+  RebalanceOptions rebalance;
   std::optional<Identity> identity;  // of the workers; nothing: the master's own
 };
 
@@ -104,8 +106,14 @@ class Master {
   [[nodiscard]] Result<void> drain(std::uint32_t slot);
 
   /// Orders the worker of slot `from` to give so many of its sessions to that of `to`, which it
-  /// does as far as it has any that can move. Fails where the order could not be posted.
-  [[nodiscard]] Result<void> give(std::uint32_t from, std::uint32_t to, std::uint32_t count);
+  /// does as far as it has any that can move. Fails for slots that there are not, or whose workers
+  /// do not serve, and where the order could not be posted.
+  [[nodiscard]] Result<void> move(std::uint32_t from, std::uint32_t to, std::uint32_t count);
+
+  /// Has sessions move until every worker holds its share, whatever --rebalance says. Returns how
+  /// many are to move, as soon as that has begun; 0: none need to. Fails where the policy puts
+  /// sessions by something else than load, and where there is nobody to share with.
+  [[nodiscard]] Result<std::uint64_t> rebalance();
 
   [[nodiscard]] const Listeners& listeners() const noexcept { return listeners_; }
   [[nodiscard]] const steering::Steering& steering() const noexcept { return steering_; }
@@ -134,6 +142,10 @@ class Master {
   void finish_if_empty();
   void tick();
   void end_hung_workers(Instant now);
+  [[nodiscard]] Result<void> check_slot(std::uint32_t slot) const;
+  [[nodiscard]] Result<void> give(const MoveOrder& order);
+  [[nodiscard]] std::vector<SlotLoad> loads(Instant now) const;
+  void look_at_balance(Instant now);
   void sample_busy(Instant now);
   [[nodiscard]] ServiceState service_state(Instant now);
   void tell_manager();
@@ -147,6 +159,7 @@ class Master {
   Inboxes inboxes_;
   Supervisor supervisor_;
   HangWatch hang_watch_;
+  Rebalancer rebalancer_;
   std::optional<NotifySocket> manager_;  // nothing where no service manager listens
   ServiceReport report_;
   boost::asio::posix::stream_descriptor signals_;

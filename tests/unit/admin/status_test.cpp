@@ -34,6 +34,8 @@ Status example() {
                        .messages_out = 21,
                        .bytes_in = 18'446'744'073'709'551'615ULL,
                        .bytes_out = 5000,
+                       .arrived = 3,
+                       .left = 2,
                        .busy = 0.25},
                       {.slot = 1, .state = "waiting"}}};
 }
@@ -44,9 +46,10 @@ constexpr std::string_view kExample =
     R"("counters":{"upgraded":9,"too_big":0},"workers":[)"
     R"({"slot":0,"pid":101,"cpu":3,"state":"serving","connections":4,"queued":1,"assigned":12,)"
     R"("accepted":11,"messages_in":20,"messages_out":21,"bytes_in":18446744073709551615,)"
-    R"("bytes_out":5000,"busy":0.25},)"
+    R"("bytes_out":5000,"arrived":3,"left":2,"busy":0.25},)"
     R"({"slot":1,"pid":0,"cpu":null,"state":"waiting","connections":0,"queued":0,"assigned":0,)"
-    R"("accepted":0,"messages_in":0,"messages_out":0,"bytes_in":0,"bytes_out":0,"busy":0}]})";
+    R"("accepted":0,"messages_in":0,"messages_out":0,"bytes_in":0,"bytes_out":0,)"
+    R"("arrived":0,"left":0,"busy":0}]})";
 
 TEST(Status, IsWrittenByteForByte) {
   EXPECT_EQ(json_text(to_json(example())), kExample);

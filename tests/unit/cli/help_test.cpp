@@ -60,7 +60,9 @@ TEST(Help, OfWeirctlIsGolden) {
             R"(Usage: weirctl [--control PATH] status [--json] [--watch SECONDS]
        weirctl [--control PATH] reload
        weirctl [--control PATH] drain SLOT
-weirctl: ask a running weir what it does, have it read its certificates again, or drain a worker.
+       weirctl [--control PATH] rebalance
+       weirctl [--control PATH] move COUNT FROM TO
+weirctl: ask a running weir what it does, reload its certificates, drain a worker, move sessions.
 
 Of the command status:
   --json                        print the status as one JSON object on one line

@@ -100,6 +100,8 @@ TEST(DefaultConfig, HasEveryKeyWithADefaultThatIsAcceptedAndChangesNothing) {
   EXPECT_EQ(options.drain_timeout, plain.drain_timeout);
   EXPECT_EQ(options.steer, plain.steer);
   EXPECT_EQ(options.backend, plain.backend);
+  EXPECT_EQ(options.rebalance, plain.rebalance);
+  EXPECT_EQ(options.rebalance_rate, plain.rebalance_rate);
   EXPECT_EQ(options.max_message_size, plain.max_message_size);
   EXPECT_EQ(options.handshake_timeout, plain.handshake_timeout);
   EXPECT_EQ(options.idle_timeout, plain.idle_timeout);

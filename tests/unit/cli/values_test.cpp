@@ -28,6 +28,8 @@ TEST(Values, DefaultsAreThoseOfTheTable) {
   EXPECT_EQ(options.steer, steering::Policy::least_connections);
   EXPECT_EQ(options.backend, steering::BackendChoice::automatic);
   EXPECT_TRUE(options.weights.empty());
+  EXPECT_EQ(options.rebalance, Rebalancing::automatic);
+  EXPECT_EQ(options.rebalance_rate, 1000U);
   EXPECT_TRUE(options.proxy_from.empty());
   EXPECT_TRUE(options.origins.empty());
   EXPECT_TRUE(options.subprotocols.empty());
@@ -107,6 +109,8 @@ TEST(Values, EveryFlagIsRead) {
                                     "two-choices",
                                     "--steer-backend",
                                     "none",
+                                    "--rebalance=off",
+                                    "--rebalance-rate=1000000",
                                     "--weights",
                                     "4,2,1000",
                                     "--max-connections=7",
@@ -163,6 +167,8 @@ TEST(Values, EveryFlagIsRead) {
   EXPECT_EQ(options.steer, steering::Policy::two_choices);
   EXPECT_EQ(options.backend, steering::BackendChoice::none);
   EXPECT_EQ(options.weights, (std::vector<std::uint32_t>{4, 2, 1000}));
+  EXPECT_EQ(options.rebalance, Rebalancing::off);
+  EXPECT_EQ(options.rebalance_rate, 1'000'000U);
   EXPECT_EQ(options.max_connections, 7U);
   EXPECT_EQ(options.max_message_size, 65'536U);
   EXPECT_EQ(options.handshake_timeout, 1ms);
@@ -255,6 +261,9 @@ TEST(Values, WrongOnesAreNamedWithWhatIsAccepted) {
       {"steer-backend", "bpf", "expected auto, ebpf or none"},
       {"steer-backend", "cbpf", "expected auto, ebpf or none"},
       {"weights", "0", weights},
+      {"rebalance", "on", "expected off or auto"},
+      {"rebalance-rate", "0", "expected a number from 1 to 1000000"},
+      {"rebalance-rate", "1000001", "expected a number from 1 to 1000000"},
       {"weights", "1001", weights},
       {"weights", "4;2", weights},
       {"weights", "4,,2", weights},

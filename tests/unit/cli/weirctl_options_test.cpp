@@ -45,12 +45,27 @@ TEST(WeirctlOptions, DrainTakesASlot) {
   EXPECT_EQ(std::get<CtlOptions>(outcome).slot, 3U);
 }
 
+TEST(WeirctlOptions, MoveTakesACountAndTwoSlots) {
+  const auto outcome = parse_words({"move", "1000000", "0", "1023"});
+  ASSERT_TRUE(std::holds_alternative<CtlOptions>(outcome));
+  const auto& options = std::get<CtlOptions>(outcome);
+  EXPECT_EQ(options.command, "move");
+  ASSERT_TRUE(options.move);
+  EXPECT_EQ(options.move->count, 1'000'000U);
+  EXPECT_EQ(options.move->from, 0U);
+  EXPECT_EQ(options.move->to, 1'023U);
+}
+
 TEST(WeirctlOptions, MistakesAreNamedInOneLine) {
   constexpr std::string_view watch =
       "is not accepted: expected a number of seconds from 1 to 3600, or a time such as 500ms";
   const std::pair<std::vector<const char*>, std::string> cases[] = {
-      {{}, "weirctl: a command is missing: expected status, reload, drain"},
-      {{"start"}, "weirctl: 'start' is no command: expected status, reload, drain"},
+      {{},
+       "weirctl: a command is missing: expected status, reload, drain, "
+       "rebalance, move"},
+      {{"start"},
+       "weirctl: 'start' is no command: expected status, reload, drain, "
+       "rebalance, move"},
       {{"drain"},
        "weirctl: drain: which worker is missing: expected the number of a slot, as weirctl status "
        "shows it"},
@@ -62,6 +77,17 @@ TEST(WeirctlOptions, MistakesAreNamedInOneLine) {
        "shows it"},
       {{"drain", "1", "2"}, "weirctl: drain takes no '2'; --help shows its flags"},
       {{"reload", "1"}, "weirctl: reload takes no '1'; --help shows its flags"},
+      {{"rebalance", "1"}, "weirctl: rebalance takes no '1'; --help shows its flags"},
+      {{"move"}, "weirctl: move: a number is missing: expected how many sessions, 1 to 1000000"},
+      {{"move", "0", "1", "2"},
+       "weirctl: move: '0' is not accepted: expected how many sessions, 1 to 1000000"},
+      {{"move", "10", "all", "2"},
+       "weirctl: move: 'all' is not accepted: expected the slot that gives them, as weirctl status "
+       "shows it"},
+      {{"move", "10", "1"},
+       "weirctl: move: a number is missing: expected the slot that takes them, as weirctl status "
+       "shows it"},
+      {{"move", "10", "1", "2", "3"}, "weirctl: move takes no '3'; --help shows its flags"},
       {{"status", "now"}, "weirctl: status takes no 'now'; --help shows its flags"},
       {{"status", "--jason"}, "weirctl: unknown flag '--jason'; did you mean --json?"},
       {{"status", "--watch=0"}, fmt::format("weirctl: --watch: '0' {}", watch)},

@@ -1,0 +1,111 @@
+// The master's part in moving sessions: it reads the loads, asks the Rebalancer, and posts orders.
+// It sees no session; the workers hand them to each other.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <span>
+
+#include "weir/process/master.h"
+
+namespace weir::process {
+namespace {
+
+using steering::Policy;
+
+/// Whether the policy spreads by load, so that a worker has a share to hold. The hashes put a
+/// client where its address says, and moving it would undo that.
+constexpr bool aims_at_balance(Policy policy) noexcept {
+  switch (policy) {
+    case Policy::least_connections:
+    case Policy::two_choices:
+    case Policy::round_robin:
+    case Policy::weighted_round_robin: return true;
+    case Policy::source_hash:
+    case Policy::tuple_hash: return false;
+  }
+  return false;
+}
+
+bool hangs(const steering::SlotSnapshot& seen, Duration threshold, Instant now) noexcept {
+  if (seen.hung) return true;
+  if (threshold.count() == 0) return false;
+  // Signed: it may have woken after the clock was read.
+  const auto asleep = static_cast<std::int64_t>(to_ns(now) - seen.row.awake_at_ns);
+  return asleep > threshold.count();
+}
+
+}  // namespace
+
+std::vector<SlotLoad> Master::loads(Instant now) const {
+  const steering::LoadTable& table = steering_.table();
+  const bool weighted = table.policy() != Policy::round_robin;  // which ignores weights
+  std::vector<SlotLoad> out(options_.workers);
+  for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
+    const steering::SlotSnapshot seen = table.snapshot(slot);
+    const bool serves = view(slot).state == WorkerState::serving;
+    out[slot] = {.counts = serves,
+                 .able = serves && !hangs(seen, options_.steering.table.hang_threshold, now),
+                 .load = seen.load,
+                 .sessions = seen.row.open,
+                 .left = seen.row.left,
+                 .weight = weighted ? seen.weight : 1};
+  }
+  return out;
+}
+
+void Master::look_at_balance(Instant now) {
+  const std::vector<SlotLoad> seen = loads(now);
+  const bool balanced = aims_at_balance(steering_.table().policy());
+  const Rebalance found = rebalancer_.look(seen, balanced, now);
+  if (found.turn == Rebalance::Turn::began)
+    spdlog::info("rebalancing: the fullest worker has {:.2f} times its share", found.imbalance);
+  for (const MoveOrder& order : found.orders)
+    if (const auto given = give(order); !given) spdlog::warn("{}", to_string(given.error()));
+  if (found.turn == Rebalance::Turn::level)
+    spdlog::info("rebalanced: {} sessions moved, the fullest worker has {:.2f} times its share",
+                 found.moved, found.imbalance);
+  if (found.turn == Rebalance::Turn::stuck)
+    spdlog::info(
+        "rebalancing ends: {} sessions moved, the others cannot (TLS, or no worker to take them); "
+        "the fullest worker has {:.2f} times its share",
+        found.moved, found.imbalance);
+}
+
+Result<std::uint64_t> Master::rebalance() {
+  const Policy policy = steering_.table().policy();
+  if (!aims_at_balance(policy))
+    return Error{
+        fmt::format("under --steer {} a client's worker follows from its address, and moving its "
+                    "sessions would undo that",
+                    to_string(policy)),
+        "rebalancing is for least-connections, two-choices, round-robin and weighted-round-robin"};
+  const std::vector<SlotLoad> seen = loads(monotonic_now());
+  if (std::ranges::count(seen, true, &SlotLoad::able) < 2)
+    return Error{"fewer than two workers serve and do not hang", "there is nobody to share with"};
+  return rebalancer_.level(seen);
+}
+
+Result<void> Master::move(std::uint32_t from, std::uint32_t to, std::uint32_t count) {
+  for (const std::uint32_t slot : {from, to}) {
+    if (auto known = check_slot(slot); !known) return known;
+    if (view(slot).state == WorkerState::serving) continue;
+    return Error{fmt::format("the worker of slot {} is {}", slot, to_string(view(slot).state)),
+                 "sessions move between workers that serve"};
+  }
+  if (from == to)
+    return Error{fmt::format("slot {} is to give sessions to itself", from), "name two slots"};
+  spdlog::info("slot {} gives up to {} sessions to slot {}", from, count, to);
+  return give({.from = from, .to = to, .count = count});
+}
+
+Result<void> Master::give(const MoveOrder& order) {
+  const GiveOrder letter{.target = order.to, .count = order.count};
+  const Posted posted = post(inboxes_.writer(order.from), LetterKind::give, order.from,
+                             std::as_bytes(std::span{&letter, 1}));
+  if (posted == Posted::posted) return {};
+  return os_error(fmt::format("telling slot {} to give sessions", order.from), errno);
+}
+
+}  // namespace weir::process
