@@ -22,6 +22,7 @@ admin::WorkerStatus worker_status(const process::Master& master, std::uint32_t s
           .state = hung ? "hung" : std::string{to_string(view.state)},
           .connections = snapshot.row.open,
           .queued = view.queued,
+          .load = snapshot.load,
           .assigned = steered ? snapshot.assigned : snapshot.row.accepted + view.queued,
           .accepted = snapshot.row.accepted,
           .messages_in = snapshot.row.messages_in,

@@ -22,6 +22,7 @@ struct WorkerStatus {
   std::string state = {};         // "serving", or what else the master calls it
   std::uint64_t connections = 0;  // open now
   std::uint64_t queued = 0;       // in the accept queue now
+  std::uint64_t load = 0;         // what steering counts: open, queued, in handshake, on their way
   std::uint64_t assigned = 0;     // steered here since the service began
   std::uint64_t accepted = 0;     // since the worker began, as all that follow
   std::uint64_t messages_in = 0;

@@ -28,6 +28,7 @@ Status example() {
                        .state = "serving",
                        .connections = 4,
                        .queued = 1,
+                       .load = 6,
                        .assigned = 12,
                        .accepted = 11,
                        .messages_in = 20,
@@ -44,11 +45,11 @@ constexpr std::string_view kExample =
     R"({"master_pid":100,"version":"0.1.0","policy":"least-connections","backend":"ebpf",)"
     R"("listen":["127.0.0.1:9000","[::1]:9000"],"connections":7,"imbalance":1.143,)"
     R"("counters":{"upgraded":9,"too_big":0},"workers":[)"
-    R"({"slot":0,"pid":101,"cpu":3,"state":"serving","connections":4,"queued":1,"assigned":12,)"
-    R"("accepted":11,"messages_in":20,"messages_out":21,"bytes_in":18446744073709551615,)"
+    R"({"slot":0,"pid":101,"cpu":3,"state":"serving","connections":4,"queued":1,"load":6,)"
+    R"("assigned":12,"accepted":11,"messages_in":20,"messages_out":21,"bytes_in":18446744073709551615,)"
     R"("bytes_out":5000,"arrived":3,"left":2,"busy":0.25},)"
-    R"({"slot":1,"pid":0,"cpu":null,"state":"waiting","connections":0,"queued":0,"assigned":0,)"
-    R"("accepted":0,"messages_in":0,"messages_out":0,"bytes_in":0,"bytes_out":0,)"
+    R"({"slot":1,"pid":0,"cpu":null,"state":"waiting","connections":0,"queued":0,"load":0,)"
+    R"("assigned":0,"accepted":0,"messages_in":0,"messages_out":0,"bytes_in":0,"bytes_out":0,)"
     R"("arrived":0,"left":0,"busy":0}]})";
 
 TEST(Status, IsWrittenByteForByte) {
