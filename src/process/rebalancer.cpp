@@ -10,8 +10,7 @@ namespace {
 
 /// What each slot is to hold: its share in whole sessions. What the shares have behind the point is
 /// given to those that have most of it, and among equals to whoever holds most already.
-std::vector<std::int64_t> targets(std::span<const SlotLoad> loads,
-                                  std::span<const double> shares) {
+std::vector<std::int64_t> targets(std::span<const SlotLoad> loads, std::span<const double> shares) {
   std::vector<std::int64_t> whole(loads.size());
   std::int64_t left = 0;
   std::vector<std::size_t> order;
@@ -90,8 +89,7 @@ void Rebalancer::settle(std::span<const SlotLoad> loads, Instant now) {
     std::uint64_t gone = loads[i].left - std::exchange(slots_[i].left_seen, loads[i].left);
     for (UnderWay& way : under_way_) {
       if (way.order.from != i) continue;
-      const auto done =
-          static_cast<std::uint32_t>(std::min<std::uint64_t>(gone, way.order.count));
+      const auto done = static_cast<std::uint32_t>(std::min<std::uint64_t>(gone, way.order.count));
       way.order.count -= done;
       gone -= done;
       moved_ += done;
@@ -137,8 +135,7 @@ std::vector<MoveOrder> Rebalancer::order(std::vector<std::int64_t> over, Instant
     std::int64_t& need = over[*taker];
     if (excess <= 0 || need >= 0) break;
     const std::int64_t count = std::min({excess, -need, static_cast<std::int64_t>(tokens_)});
-    orders.push_back(
-        {.from = *giver, .to = *taker, .count = static_cast<std::uint32_t>(count)});
+    orders.push_back({.from = *giver, .to = *taker, .count = static_cast<std::uint32_t>(count)});
     tokens_ -= static_cast<double>(count);
     excess -= count;
     need += count;

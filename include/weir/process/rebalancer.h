@@ -3,8 +3,8 @@
 // loads and any time it likes.
 //
 // New connections are steered to whoever has least, but sessions live for hours: a worker that was
-// replaced, or that lost its share otherwise, fills up no faster than others' sessions end. So, once
-// the loads have been uneven for kPatience looks in a row, sessions move until every worker is
+// replaced, or that lost its share otherwise, fills up no faster than others' sessions end. So,
+// once the loads have been uneven for kPatience looks in a row, sessions move until every worker is
 // within one of its share. Uneven: one is over its share by more than kOver, or has less than
 // kUnder of it, which among many workers puts none of the others over by much. Two bounds apart,
 // to begin and to end, so that what clients do by themselves does not set sessions wandering.
@@ -29,7 +29,7 @@
 namespace weir::process {
 
 struct RebalanceOptions {
-  bool automatic = true;           // begins by itself
+  bool automatic = true;            // begins by itself
   std::uint32_t per_second = 1000;  // sessions that may be ordered to move; never 0
 };
 
@@ -70,10 +70,10 @@ class Rebalancer {
  public:
   static constexpr double kOver = 1.10;
   static constexpr double kUnder = 0.50;
-  static constexpr int kPatience = 3;           // looks
+  static constexpr int kPatience = 3;            // looks
   static constexpr int kPatienceWhenStuck = 10;  // looks: whom it waits for may hang for a moment
-  static constexpr std::uint64_t kWorthIt = 2;  // sessions; for fewer it does not begin
-  static constexpr int kBurstsPerSecond = 4;    // no more at once than a quarter second's
+  static constexpr std::uint64_t kWorthIt = 2;   // sessions; for fewer it does not begin
+  static constexpr int kBurstsPerSecond = 4;     // no more at once than a quarter second's
   static constexpr Duration kObeyWithin = std::chrono::seconds{1};
   static constexpr Duration kRest = std::chrono::seconds{10};
 
@@ -116,7 +116,7 @@ class Rebalancer {
   std::vector<Slot> slots_;
   std::vector<UnderWay> under_way_;  // oldest first
   std::optional<Instant> refilled_at_;
-  double tokens_ = 0;  // sessions
+  double tokens_ = 0;     // sessions
   int uneven_looks_ = 0;  // in a row, as those below
   int stuck_looks_ = 0;
   bool asked_ = false;
