@@ -276,7 +276,10 @@ void Sessions::on_send(const io::Completion& completion, Instant now) {
   now_ = now;
   Session& session = of(completion.tag);
   session.send_in_flight = false;
-  if (completion.result == -ECANCELED && session.leaving) return leave_if_ready(session);
+  if (completion.result == -ECANCELED && session.state != State::releasing) {  // for a move
+    if (session.leaving) return leave_if_ready(session);
+    return send_on(session);  // which is off: it ends here
+  }
   if (completion.result < 0) return send_failed(session, -completion.result);
   traffic_.bytes_out += static_cast<std::uint64_t>(completion.result);
   session.sent += static_cast<std::uint32_t>(completion.result);
