@@ -63,7 +63,13 @@ void Sessions::leave_if_ready(Session& session) {
   const std::span<const std::byte> parcel = pack_up(session);
   switch (carrier_->carry(session.fd, parcel, session.target)) {
     case Carried::taken: return leave(session);
-    case Carried::no_room: waiting_to_leave_.push_back(session.slot); return;
+    case Carried::no_room:
+      if (session.waits) return;
+      session.waits = true;
+      waiting_to_leave_.push_back({.slot = session.slot,
+                                   .generation = session.generation,
+                                   .until = now_ + kLeaveWithin});
+      return;
     case Carried::refused:
       session.stays = true;
       stop_leaving(session);
@@ -86,7 +92,17 @@ void Sessions::leave(Session& session) {
 }
 
 void Sessions::leave_at_last() {
-  for (const std::uint32_t slot : std::exchange(waiting_to_leave_, {})) leave_if_ready(at(slot));
+  std::erase_if(waiting_to_leave_, [&](const WaitingToLeave& one) {
+    Session& session = at(one.slot);
+    if (session.generation != one.generation) return true;  // another's place by now
+    if (now_ >= one.until)
+      stop_leaving(session);
+    else
+      leave_if_ready(session);
+    if (session.leaving) return false;
+    session.waits = false;
+    return true;
+  });
 }
 
 std::span<const std::byte> Sessions::pack_up(Session& session) {

@@ -69,6 +69,7 @@ struct Session {
   bool awaits_proxy : 1 = false;     // the PROXY header has not come
   bool compressing : 1 = false;      // permessage-deflate was agreed
   bool leaving : 1 = false;          // goes to `target` once nothing of it is in the kernel
+  bool waits : 1 = false;            // is in Sessions::waiting_to_leave_
   bool left : 1 = false;             // has gone there
   bool stays : 1 = false;            // could not go where it was to
   std::uint8_t window_bits : 4 = 0;  // of what is sent compressed

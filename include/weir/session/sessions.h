@@ -161,6 +161,12 @@ class Sessions {
   [[nodiscard]] Result<void> arrive(UniqueFd& fd, std::span<const std::byte> packed, bool stays,
                                     Instant now);
 
+  /// Before a carrier that had no room is asked again, by run_deadlines().
+  static constexpr Duration kLeaveAgain = std::chrono::milliseconds{1};
+  /// It goes on here after that: nobody serves it while it waits.
+  static constexpr Duration kLeaveWithin = std::chrono::milliseconds{250};
+  [[nodiscard]] bool waits_to_leave() const noexcept { return !waiting_to_leave_.empty(); }
+
   [[nodiscard]] std::optional<Instant> next_deadline() const noexcept {
     return waiting_to_leave_.empty() ? timers_.next() : std::optional{now_ + kLeaveAgain};
   }
@@ -220,8 +226,12 @@ class Sessions {
     std::vector<std::byte> app_state;
     std::vector<std::byte> parcel;
   };
-  /// Before a carrier that had no room is asked again.
-  static constexpr Duration kLeaveAgain = std::chrono::milliseconds{1};
+  /// One for which the carrier had no room.
+  struct WaitingToLeave {
+    std::uint32_t slot = 0;
+    std::uint32_t generation = 0;
+    Instant until;
+  };
 
   /// Where the message lies that a handler is looking at: in the block, or the buffer received.
   struct Lying {
@@ -343,7 +353,7 @@ class Sessions {
   std::vector<std::byte> plaintext_;        // of one TLS record; empty without TLS
   Carrier* carrier_ = nullptr;
   std::unique_ptr<Packing> packing_;
-  std::vector<std::uint32_t> waiting_to_leave_;  // for the carrier to have room
+  std::vector<WaitingToLeave> waiting_to_leave_;
   std::size_t give_next_ = 0;                    // the place that give() looked at last
   io::TimerWheel timers_;
   std::vector<std::unique_ptr<std::array<Session, kSlabChunk>>> slab_;

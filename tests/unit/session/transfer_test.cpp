@@ -183,6 +183,50 @@ TEST_F(TransferTest, OutputThatThePeerHasNotTakenFollowsIt) {
   EXPECT_TRUE(got == out);
 }
 
+TEST_F(TransferTest, ItsEndCalledForWhileItsSendIsTakenBackFollowsAllOutput) {
+  const UniqueFd peer = open();
+  const std::string payload(100'000, 'o');
+  const std::string in = frame(0x82, payload);
+  // As much as it is read of: then a send of it waits in the kernel for room.
+  std::string_view left;
+  for (int idle = 0; idle < 20;) {
+    if (left.empty()) left = in;
+    const ssize_t n = ::send(peer.get(), left.data(), left.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n > 0) left.remove_prefix(static_cast<std::size_t>(n));
+    idle = n > 0 ? 0 : idle + 1;
+    turn_both();
+  }
+  std::string out;  // what it has taken in is answered before it ends, and no more
+  for (std::uint64_t i = 0; i < sessions_->traffic().messages_out; ++i)
+    out += answer(0x82, payload);
+  EXPECT_EQ(sessions_->give(1, 1), 1U);
+  EXPECT_EQ(sessions_->close_some(1, wire::CloseCode::going_away, "bye", now_), 1U);
+  const std::string bye = answer(0x88, "\x03\xe9" "bye");
+  const std::string got = read_both(peer, out.size() + bye.size());
+  EXPECT_EQ(got.size(), out.size() + bye.size());
+  EXPECT_TRUE(got == out + bye);
+}
+
+TEST_F(TransferTest, ACarrierThatHasNoRoomForLongLeavesItHere) {
+  const UniqueFd peer = open();
+  ferry_.answer = Carried::no_room;
+  EXPECT_EQ(sessions_->give(1, 1), 1U);
+  turn_both_until([&] { return ferry_.asked >= 3; });
+  write(peer, frame(0x81, "wait"));
+  turn_both();
+  char byte{};
+  EXPECT_LT(::recv(peer.get(), &byte, 1, MSG_DONTWAIT), 0) << "nobody reads from it now";
+  now_ += Sessions::kLeaveWithin;
+  EXPECT_EQ(read_both(peer, 6), "\x81\x04wait");
+  EXPECT_FALSE(sessions_->waits_to_leave());
+  const int asked = ferry_.asked;
+  for (int i = 0; i < 5; ++i) turn_both();
+  EXPECT_EQ(ferry_.asked, asked);
+  ferry_.answer = Carried::taken;
+  give_all_there();
+  EXPECT_EQ(sessions2_->open_count(), 1U) << "it may go another time";
+}
+
 TEST_F(TransferTest, ACarrierWithoutRoomIsAskedAgainAndOneThatRefusesLeavesItHere) {
   const UniqueFd peer = open();
   ferry_.answer = Carried::no_room;
