@@ -213,6 +213,9 @@ void Worker::report_turn(Instant woke, Instant sleeps, unsigned completions) {
 /// up and taking down a timer for each would be paid with every message.
 std::optional<Duration> Worker::sleep_limit(Instant now) const {
   if (!ring_.everything_answered()) return Duration::zero();  // sends wait to be finished
+  // A session on its way is served by nobody: no tick is soon enough for it.
+  if (mover_->next() && *mover_->next() <= now) return Duration::zero();
+  if (sessions_.waits_to_leave()) return session::Sessions::kLeaveAgain;
   if (options_.hang_threshold.count() > 0) return std::nullopt;
   std::optional<Duration> limit;
   const auto at_most = [&](Duration d) { limit = limit ? std::min(*limit, d) : d; };
