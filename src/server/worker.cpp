@@ -192,7 +192,11 @@ void Worker::on_signal(int result) {
 // --- reporting --------------------------------------------------------------------------------
 
 void Worker::report_ends() {
-  for (; ends_reported_ < sessions_.traffic().ended; ++ends_reported_) slot_.ended();
+  const session::Traffic& traffic = sessions_.traffic();
+  for (; ends_reported_ < traffic.ended; ++ends_reported_) slot_.ended();
+  // The master tells from this what of its orders is done.
+  if (std::exchange(reported_.left, traffic.left) != traffic.left)
+    store_own(slot_.row().left, earlier_.left + traffic.left);
 }
 
 void Worker::report_turn(Instant woke, Instant sleeps, unsigned completions) {
