@@ -106,6 +106,7 @@ class SkewTest(RebalanceTest):
             *NEVER_HUNG, "--rebalance", "auto", "--steer-backend", "none", workers=WORKERS
         )
         peers = self.open_sessions(server, 200)
+        self.await_spread_within_one(server)
         left, _ = self.kill_one(server, peers)
         self.await_level(server, len(left))
         self.echo_all(left)
