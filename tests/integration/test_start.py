@@ -151,6 +151,7 @@ class StartTest(WeirTest):
             "listen            [::1]:0\n"
             "workers           3, not pinned\n"
             "steering          round-robin by none\n"
+            "rebalancing       at most 1000 sessions a second\n"
             "hang threshold    off\n"
             "hang kill         off\n"
             f"connections       at most 1000, {DESCRIPTORS} descriptors a process\n"
@@ -167,7 +168,7 @@ class StartTest(WeirTest):
     def test_check_names_the_backend_that_auto_takes(self):
         """ebpf where the host allows it, and then there is no reason to give."""
         done = run_weir("--check", "--control", self.control(), "--listen", "127.0.0.1:0")
-        self.assertIn("steering          least-connections by ebpf\nhang threshold", done.stdout)
+        self.assertIn("steering          least-connections by ebpf\nrebalancing", done.stdout)
 
     def test_a_file_of_flags_is_read_and_the_command_line_goes_before_it(self):
         """--config, with the same names and checks."""
