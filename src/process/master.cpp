@@ -168,8 +168,7 @@ void Master::start(std::uint32_t slot) {
 
 /// The slot's load is its queue and nothing else, unless its worker counts what it accepts itself.
 void Master::count_queue(std::uint32_t slot) {
-  const bool counted = steering_.counting() == steering::WorkerSlot::Counting::by_program;
-  steering_.table().restart_slot(slot, counted ? steering_.queued(slot) : 0);
+  steering_.table().restart_slot(slot, load_left_by(slot));
 }
 
 void Master::become_worker_process(std::uint32_t slot, UniqueFd link) {
@@ -273,6 +272,15 @@ void Master::on_exit(std::uint32_t slot) {
                 describe(exit),
                 pause.count() == 0 ? "now" : fmt::format("in {}", format_duration(pause)));
   restart_after(slot, pause);
+}
+
+/// What stays counted of a slot whose worker died: connections in its accept queues or, where the
+/// workers count, sessions in its inbox, for then none is counted before it is accepted.
+std::uint64_t Master::load_left_by(std::uint32_t slot) const {
+  if (steering_.counting() == steering::WorkerSlot::Counting::by_program)
+    return steering_.queued(slot);
+  const steering::SlotSnapshot seen = steering_.table().snapshot(slot);
+  return seen.load - std::min<std::uint64_t>(seen.load, seen.row.open);
 }
 
 void Master::restart_after(std::uint32_t slot, Duration pause) {

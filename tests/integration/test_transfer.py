@@ -249,6 +249,24 @@ class DeathTest(TransferTest):
         talkers.finish()
         self.assertEqual(talkers.broken(), set())
 
+    def test_without_a_program_in_the_kernel_those_on_their_way_stay_counted(self):
+        """There nobody mends the load table: what died with a worker is taken out of it, and what
+        waits for its successor is not."""
+        server = self.start_weir(*NEVER_HUNG, "--steer-backend", "none", workers=2)
+        server.expect_error(r"^slot 1: worker \d+ ended with signal 9")
+        talkers = Talkers(self, server, 40)
+        talkers.more()
+        source, target = server.workers()
+        stop(target["pid"])
+        self.move(server, 40, 0, 1)
+        self.await_left(server, 0, source["connections"])
+        kill(target["pid"])
+        self.await_successor(server, 1, target["pid"])
+        talkers.more()
+        self.await_held(server, [0, source["connections"]])
+        self.assertEqual(len(talkers.broken()), target["connections"])
+        talkers.finish()
+
     @needs_ebpf
     def test_both_may_be_killed(self):
         each = scaled(60)

@@ -134,6 +134,7 @@ class Master {
   void on_word(std::uint32_t slot, std::string_view line);
   void await_exit(std::uint32_t slot);
   void on_exit(std::uint32_t slot);
+  [[nodiscard]] std::uint64_t load_left_by(std::uint32_t slot) const;
   void restart_after(std::uint32_t slot, Duration pause);
   void await_signal();
   void on_signal(int number);
