@@ -66,9 +66,8 @@ void Sessions::leave_if_ready(Session& session) {
     case Carried::no_room:
       if (session.waits) return;
       session.waits = true;
-      waiting_to_leave_.push_back({.slot = session.slot,
-                                   .generation = session.generation,
-                                   .until = now_ + kLeaveWithin});
+      waiting_to_leave_.push_back(
+          {.slot = session.slot, .generation = session.generation, .until = now_ + kLeaveWithin});
       return;
     case Carried::refused:
       session.stays = true;

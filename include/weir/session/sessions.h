@@ -216,8 +216,8 @@ class Sessions {
   struct Receiving {
     std::uint16_t buffer = kNoBuffer;
     const std::byte* begin = nullptr;  // of the bytes, and of what may be written to
-    bool held = false;         // by one of to_flush_, which gives it back
-    std::uint32_t holder = 0;  // its place there, from 1
+    bool held = false;                 // by one of to_flush_, which gives it back
+    std::uint32_t holder = 0;          // its place there, from 1
   };
   /// What packing takes, made when the first session leaves.
   struct Packing {
@@ -354,7 +354,7 @@ class Sessions {
   Carrier* carrier_ = nullptr;
   std::unique_ptr<Packing> packing_;
   std::vector<WaitingToLeave> waiting_to_leave_;
-  std::size_t give_next_ = 0;                    // the place that give() looked at last
+  std::size_t give_next_ = 0;  // the place that give() looked at last
   io::TimerWheel timers_;
   std::vector<std::unique_ptr<std::array<Session, kSlabChunk>>> slab_;
   std::vector<std::uint32_t> free_places_;

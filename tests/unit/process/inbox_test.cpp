@@ -216,8 +216,9 @@ TEST_F(InboxTest, WhatIsNoLetterIsDamagedAndCanBeTakenOff) {
   ASSERT_EQ(size, 24 + 8);
   whole.resize(static_cast<std::size_t>(size));
 
-  std::vector<std::string> cases{"x", std::string(24, '\0'), whole.substr(0, 23),
-                                 whole.substr(0, 31), whole + 'x', std::string(70'000, 'x')};
+  std::vector<std::string> cases{
+      "x",         std::string(24, '\0'),   whole.substr(0, 23), whole.substr(0, 31),
+      whole + 'x', std::string(70'000, 'x')};
   for (const std::size_t at : {0U, 4U, 12U, 16U}) {  // magic, kind, in_file, bytes
     cases.push_back(whole);
     cases.back()[at] = static_cast<char>(cases.back()[at] ^ 1);

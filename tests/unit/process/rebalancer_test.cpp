@@ -30,8 +30,7 @@ std::vector<SlotLoad> serving(std::initializer_list<std::uint64_t> loads) {
 class Service {
  public:
   Service(std::vector<SlotLoad> begin, const RebalanceOptions& options)
-      : slots{std::move(begin)},
-        rebalancer{static_cast<std::uint32_t>(slots.size()), options} {}
+      : slots{std::move(begin)}, rebalancer{static_cast<std::uint32_t>(slots.size()), options} {}
 
   Rebalance tick() {
     now += kTick;
@@ -78,8 +77,7 @@ class Service {
  private:
   void obey(const MoveOrder& order) {
     SlotLoad& from = slots[order.from];
-    const std::uint64_t can =
-        from.sessions - std::min(from.sessions, fixed[order.from]);
+    const std::uint64_t can = from.sessions - std::min(from.sessions, fixed[order.from]);
     const std::uint64_t count = std::min<std::uint64_t>(order.count, can);
     from.load -= count;
     from.sessions -= count;
@@ -113,8 +111,8 @@ TEST(Rebalancer, LeavesAlone) {
       serving({0, 0, 0}),
       serving({17}),
       serving({1, 0}),
-      serving({2, 0}),            // one would move
-      serving({110, 90}),         // 1.10 of the share
+      serving({2, 0}),     // one would move
+      serving({110, 90}),  // 1.10 of the share
       serving({1'099, 901, 1'000}),
   };
   for (const auto& slots : cases) {

@@ -201,7 +201,9 @@ TEST_F(TransferTest, ItsEndCalledForWhileItsSendIsTakenBackFollowsAllOutput) {
     out += answer(0x82, payload);
   EXPECT_EQ(sessions_->give(1, 1), 1U);
   EXPECT_EQ(sessions_->close_some(1, wire::CloseCode::going_away, "bye", now_), 1U);
-  const std::string bye = answer(0x88, "\x03\xe9" "bye");
+  const std::string bye = answer(0x88,
+                                 "\x03\xe9"
+                                 "bye");
   const std::string got = read_both(peer, out.size() + bye.size());
   EXPECT_EQ(got.size(), out.size() + bye.size());
   EXPECT_TRUE(got == out + bye);
