@@ -105,8 +105,10 @@ class SkewTest(RebalanceTest):
         server = self.start_weir(
             *NEVER_HUNG, "--rebalance", "auto", "--steer-backend", "none", workers=WORKERS
         )
-        # What the hash has spread may be level enough to be left alone; an empty worker is not.
-        left, _ = self.kill_one(server, self.open_sessions(server, 200))
+        peers = self.open_sessions(server, 200)
+        server.weirctl("rebalance")  # so that none is on its way when a worker is killed
+        self.await_spread_within_one(server)
+        left, _ = self.kill_one(server, peers)
         self.await_level(server, len(left))
         self.echo_all(left)
 
