@@ -62,7 +62,6 @@ Session& Sessions::take_in(UniqueFd fd, Instant now) {
   session.generation = generation;
   session.fd = fd.release();
   session.heard_at = now;
-  session.pinged_at = now;
   ++count_;
   return session;
 }

@@ -77,7 +77,7 @@ Instant Sessions::deadline(const Session& session) const noexcept {
       if (rules_.idle_timeout.count() > 0)
         next = std::min(next, session.heard_at + rules_.idle_timeout);
       if (rules_.ping_interval.count() > 0)
-        next = std::min(next, std::max(session.heard_at, session.pinged_at) + rules_.ping_interval);
+        next = std::min(next, std::max(session.heard_at, session.since) + rules_.ping_interval);
       return next;
     }
     case State::closing:
@@ -108,7 +108,7 @@ void Sessions::expire(Session& session, Instant now) {
     return begin_close(session, CloseCode::going_away, "idle timeout", now);
   }
   send_frame(session, wire::Opcode::ping, {});
-  session.pinged_at = now;
+  session.since = now;
   timers_.arm(session.slot, deadline(session));
 }
 

@@ -117,7 +117,7 @@ std::span<const std::byte> Sessions::pack_up(Session& session) {
   parcel.admitted = gate_.asks();
   parcel.since = session.since;
   parcel.heard_at = session.heard_at;
-  parcel.pinged_at = session.pinged_at;
+  parcel.pinged_at = session.since;
   parcel.messages_paid = session.messages_paid;
   parcel.decoder = session.decoder.save();
   if (session.gathered.size > 0) parcel.gathered = session.gathered.bytes().subspan(kHeadroom);
@@ -158,9 +158,8 @@ Result<void> Sessions::arrive(UniqueFd& fd, std::span<const std::byte> packed, b
   Session& session = take_in(std::move(fd), now);
   session.decoder = std::move(*decoder);
   session.stays = stays;
-  session.since = parcel.since;
+  session.since = std::min(std::max(parcel.since, parcel.pinged_at), now);
   session.heard_at = std::min(parcel.heard_at, now);
-  session.pinged_at = std::min(parcel.pinged_at, now);
   session.messages_paid = parcel.messages_paid;
   if (parcel.client) session.client = std::make_unique<SocketAddress>(*parcel.client);
   session.compressing = parcel.window_bits != 0;

@@ -59,6 +59,6 @@ SESSION = Bound(0, 0.5)
 # Private memory of master and worker, over that with 100 sessions; by sessions.
 IDLE_UNIT = "bytes an idle session"
 IDLE = {
-    2_000: Bound(256, 280),
-    6_000: Bound(229, 245),
+    2_000: Bound(252, 275),
+    6_000: Bound(222, 240),
 }

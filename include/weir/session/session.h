@@ -83,9 +83,8 @@ struct Session {
   Block queued;              // plaintext; becomes `sending` when that is done, through TLS if any
   Block gathered;            // a message that came in pieces, so far, behind kHeadroom
 
-  Instant since;          // entered this state
+  Instant since;          // entered this state; while open, or last sent a ping of our own
   Instant heard_at;       // last received anything
-  Instant pinged_at;      // last sent a ping of our own
   Instant messages_paid;  // up to when its messages are paid for, where their rate is limited
 
   std::unique_ptr<Opening> opening;       // while handshaking
