@@ -7,14 +7,6 @@
 namespace weir::session {
 namespace {
 
-/// The server's frame around `payload`.
-std::string answer(unsigned char first, std::string_view payload) {
-  std::string bytes = frame(first, payload);
-  bytes[1] = static_cast<char>(bytes[1] & 0x7f);
-  const std::size_t header = payload.size() < 126 ? 2 : payload.size() < 65'536 ? 4 : 10;
-  return bytes.erase(header, 4);  // the mask
-}
-
 std::string noise(std::size_t bytes) {
   std::mt19937 random{static_cast<unsigned>(bytes)};
   std::string text(bytes, '\0');
@@ -147,13 +139,7 @@ TEST_F(ForwardTest, WhatTheSocketHasNoRoomForIsCopiedOutAndFollows) {
     out += answer(0x82, payload);
   }
   // Nothing is read until nothing moves any more: the session's socket is full.
-  std::string_view left = in;
-  for (int idle = 0; idle < 20;) {
-    const ssize_t n = ::send(peer.get(), left.data(), left.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n > 0) left.remove_prefix(static_cast<std::size_t>(n));
-    idle = n > 0 ? 0 : idle + 1;
-    turn();
-  }
+  const std::string_view left = fill_up(peer, in, [&] { turn(); });
   EXPECT_EQ(buffers_->in_use(), 0U) << "a slow reader holds receive buffers";
   EXPECT_EQ(exchange(peer, left, out.size()), out);
 }
@@ -216,13 +202,7 @@ TEST_F(BulkTest, AReaderThatStopsIsNotReadFromAnyMore) {
     in += frame(0x82, payload);
     out += answer(0x82, payload);
   }
-  std::string_view left = in;
-  for (int idle = 0; idle < 50;) {
-    const ssize_t n = ::send(peer.get(), left.data(), left.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n > 0) left.remove_prefix(static_cast<std::size_t>(n));
-    idle = n > 0 ? 0 : idle + 1;
-    turn();
-  }
+  const std::string_view left = fill_up(peer, in, [&] { turn(); });
   // The mark, one large buffer past it, and what the sockets hold.
   EXPECT_LT(sessions_->traffic().bytes_in, 64U * 1'024 + 512U * 1'024 + 1'000'000);
   EXPECT_EQ(exchange(peer, left, out.size()), out);

@@ -71,6 +71,14 @@ inline std::string frame(unsigned char first, std::string_view payload) {
   return bytes + "\0\0\0\0"s + std::string{payload};
 }
 
+/// The server's frame around `payload`.
+inline std::string answer(unsigned char first, std::string_view payload) {
+  std::string bytes = frame(first, payload);
+  bytes[1] = static_cast<char>(bytes[1] & 0x7f);
+  const std::size_t header = payload.size() < 126 ? 2 : payload.size() < 65'536 ? 4 : 10;
+  return bytes.erase(header, 4);  // the mask
+}
+
 inline constexpr std::string_view kUpgrade =
     "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
@@ -149,6 +157,18 @@ class SessionTest : public testing::Test {
     std::string got;
     turn_until([&] { return !read_some(fd, 65'536, got); });
     return got;
+  }
+
+  /// Sends until the session takes no more, with a `turn` after each piece; what is left over.
+  template <class Turn>
+  static std::string_view fill_up(const UniqueFd& peer, std::string_view out, Turn turn) {
+    for (int idle = 0; idle < 50;) {
+      const ssize_t n = ::send(peer.get(), out.data(), out.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (n > 0) out.remove_prefix(static_cast<std::size_t>(n));
+      idle = n > 0 ? 0 : idle + 1;
+      turn();
+    }
+    return out;
   }
 
   /// Advances the time and lets what is due happen.

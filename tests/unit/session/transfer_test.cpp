@@ -105,12 +105,6 @@ class TransferTest : public SessionTest {
   std::unique_ptr<Sessions> sessions2_;
 };
 
-std::string answer(unsigned char first, std::string_view payload) {
-  std::string bytes = frame(first, payload);
-  bytes[1] = static_cast<char>(bytes[1] & 0x7f);
-  return bytes.erase(payload.size() < 126 ? 2 : payload.size() < 65'536 ? 4 : 10, 4);
-}
-
 TEST_F(TransferTest, AnIdleSessionGoesOnElsewhereAndTheAppHearsNoClose) {
   const UniqueFd peer = open();
   give_all_there();
@@ -161,13 +155,7 @@ TEST_F(TransferTest, OutputThatThePeerHasNotTakenFollowsIt) {
     in += frame(0x82, payload);
     out += answer(0x82, payload);
   }
-  std::string_view left = in;
-  for (int idle = 0; idle < 20;) {
-    const ssize_t n = ::send(peer.get(), left.data(), left.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n > 0) left.remove_prefix(static_cast<std::size_t>(n));
-    idle = n > 0 ? 0 : idle + 1;
-    turn_both();
-  }
+  std::string_view left = fill_up(peer, in, [&] { turn_both(); });
   give_all_there();
   std::string got;
   turn_both_until([&] {
