@@ -26,11 +26,7 @@ void Sessions::on_receive(const io::Completion& completion, Instant now) {
     receive_ended(session, completion.result, now);
   } else if (const auto buffer = completion.buffer()) {
     const auto bytes = static_cast<std::size_t>(completion.result);
-    traffic_.bytes_in += bytes;
-    session.heard_at = now;
-    const std::span<std::byte> in = buffers_.take(*buffer, bytes);
-    receiving_ = {.buffer = *buffer, .begin = in.data()};
-    take(session, in, now);
+    take_received(session, *buffer, buffers_.take(*buffer, bytes), now);
     if (!std::exchange(receiving_, {}).held) buffers_.give_back(*buffer);
     if (!session.bulk && bytes == buffers_.buffer_bytes()) change_mode(session, true);
   } else {  // a poll's: the events
@@ -52,10 +48,7 @@ void Sessions::read_bulk(Session& session, int events, Instant now) {
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got <= 0) return receive_ended(session, got < 0 ? -errno : 0, now);
     const auto bytes = static_cast<std::size_t>(got);
-    traffic_.bytes_in += bytes;
-    session.heard_at = now;
-    receiving_ = {.buffer = kBulkBuffer, .begin = bulk_.get()};
-    take(session, {bulk_.get(), bytes}, now);
+    take_received(session, kBulkBuffer, {bulk_.get(), bytes}, now);
     if (receiving_.held) send_at_once(to_flush_[receiving_.holder - 1]);
     receiving_ = {};
     if (session.state == State::free || session.state == State::releasing) return;
@@ -117,6 +110,15 @@ void Sessions::keep_receiving(Session& session) {
 
 bool Sessions::over_high_water(const Session& session) const noexcept {
   return session.state != State::lingering && session.backlog_bytes() > rules_.high_water_bytes;
+}
+
+/// The caller has the buffer back where receiving_ says afterwards that nothing holds it.
+void Sessions::take_received(Session& session, std::uint16_t buffer, std::span<std::byte> in,
+                             Instant now) {
+  traffic_.bytes_in += in.size();
+  session.heard_at = now;
+  receiving_ = {.buffer = buffer, .begin = in.data()};
+  take(session, in, now);
 }
 
 void Sessions::take(Session& session, std::span<std::byte> in, Instant now) {

@@ -59,8 +59,9 @@ bool Sessions::send_message(Session& session, Opcode opcode, std::span<const std
 bool Sessions::forward_message(Session& session, Opcode opcode, std::span<std::byte> bytes) {
   const bool lies = lying_.begin != nullptr && bytes.data() >= lying_.begin &&
                     bytes.data() + bytes.size() <= lying_.end;
-  // Before it there must be nothing, or it would overtake that.
-  const bool first = session.queued.size == 0 && !session.send_in_flight;
+  // Before it there must be nothing, or it would overtake that: neither queued nor on its way, nor
+  // the rest of a send that was taken back for a move.
+  const bool first = session.backlog_bytes() == 0 && !session.send_in_flight;
   if (!lies || !first || session.secure || session.compressing)
     return send_message(session, opcode, bytes);
   ++traffic_.messages_out;

@@ -23,8 +23,8 @@ namespace weir::io {
 
 struct BufferRingOptions {
   std::uint16_t group = 0;
-  std::uint32_t buffers = 256;          // a power of two
-  std::uint32_t lent_at_first = 32;     // of these
+  std::uint32_t buffers = 256;       // a power of two
+  std::uint32_t lent_at_first = 32;  // of these
   std::uint32_t buffer_bytes = 2'048;
 };
 
@@ -45,11 +45,6 @@ class BufferRing {
     --lent_;
     return {at(buffer), bytes};
   }
-  /// Where the buffer begins.
-  [[nodiscard]] std::byte* at(std::uint16_t buffer) const noexcept {
-    return memory_ + std::size_t{buffer} * options_.buffer_bytes;
-  }
-
   /// Lends the buffer to the kernel again, or keeps it where there are enough.
   void give_back(std::uint16_t buffer) noexcept;
 
@@ -69,6 +64,9 @@ class BufferRing {
   static constexpr std::uint32_t kWindowTurns = 4'096;  // between two looks at whether fewer do
 
   BufferRing() = default;
+  [[nodiscard]] std::byte* at(std::uint16_t buffer) const noexcept {
+    return memory_ + std::size_t{buffer} * options_.buffer_bytes;
+  }
   void lend(std::uint16_t buffer) noexcept;
   void aim_at(std::uint32_t target) noexcept;
   [[nodiscard]] std::size_t ring_bytes() const noexcept {

@@ -70,7 +70,7 @@ struct Session {
   bool compressing : 1 = false;      // permessage-deflate was agreed
   bool leaving : 1 = false;          // goes to `target` once nothing of it is in the kernel
   bool waits : 1 = false;            // is in Sessions::waiting_to_leave_
-  bool left : 1 = false;             // has gone there
+  bool left : 1 = false;             // has gone to `target`
   bool stays : 1 = false;            // could not go where it was to
   std::uint8_t window_bits : 4 = 0;  // of what is sent compressed
   std::uint8_t gathered_bits = 0;    // the largest message that was gathered is below 2^this

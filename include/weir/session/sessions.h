@@ -270,6 +270,7 @@ class Sessions {
   void read_bulk(Session& session, int events, Instant now);
   void change_mode(Session& session, bool bulk);
   [[nodiscard]] bool over_high_water(const Session& session) const noexcept;
+  void take_received(Session& session, std::uint16_t buffer, std::span<std::byte> in, Instant now);
   void take(Session& session, std::span<std::byte> in, Instant now);
   void take_plaintext(Session& session, std::span<std::byte> in, Instant now);
   void take_frames(Session& session, std::span<std::byte> in, Instant now);

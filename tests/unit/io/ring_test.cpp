@@ -90,6 +90,21 @@ TEST_F(RingTest, RunningOutOfBuffersEndsTheReceiveWithENOBUFS) {
   EXPECT_EQ(all[1].result, -ENOBUFS);
 }
 
+TEST_F(RingTest, AsManyBuffersAreLentAsBatchesCallFor) {
+  auto buffers = BufferRing::create(*made_, {.buffers = 16, .lent_at_first = 4, .buffer_bytes = 4});
+  ASSERT_TRUE(buffers);
+  EXPECT_EQ(buffers->target(), 4U);
+  for (const std::uint32_t expected : {8U, 16U, 16U}) {  // no more than there are
+    buffers->ran_dry();
+    buffers->ran_dry();  // by another session of the same turn
+    buffers->end_batch();
+    EXPECT_EQ(buffers->target(), expected);
+  }
+  for (int turn = 0; turn < 20'000; ++turn) buffers->end_batch();
+  EXPECT_EQ(buffers->target(), 4U) << "and no fewer than at first, once none were missed";
+  EXPECT_EQ(buffers->in_use(), 0U);
+}
+
 TEST_F(RingTest, ASendLargerThanTheSocketsBufferCompletesOnceAndWhole) {
   ASSERT_TRUE(made_->enable());
   Pair pair = socket_pair();
