@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import time
 
 from harness.environment import PATIENCE
@@ -84,6 +85,16 @@ def await_exit(pidfd):
     """Returns once the process of `pidfd` has ended."""
     if not select.select([pidfd], [], [], PATIENCE)[0]:
         raise AssertionError("a process that was sent SIGKILL does not end")
+
+
+def kill(pid):
+    """Returns once the process has ended: from then on it accepts nothing."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        os.kill(pid, signal.SIGKILL)
+        await_exit(pidfd)
+    finally:
+        os.close(pidfd)
 
 
 def descriptors(pid):

@@ -64,16 +64,20 @@ def reset(peer):
     peer.close()
 
 
-def frame(opcode, payload, fin=True):
-    """A client's frame. The mask is all zeroes: allowed, and it leaves the payload readable."""
-    size = len(payload)
+def header(first, size):
+    """Of a client's frame with the byte `first` and a payload of `size` bytes, up to its mask."""
     if size < 126:
         length = bytes([0x80 | size])
     elif size < 65_536:
         length = b"\xfe" + struct.pack("!H", size)
     else:
         length = b"\xff" + struct.pack("!Q", size)
-    return bytes([(0x80 if fin else 0) | opcode]) + length + b"\0\0\0\0" + payload
+    return bytes([first]) + length
+
+
+def frame(opcode, payload, fin=True):
+    """A client's frame. The mask is all zeroes: allowed, and it leaves the payload readable."""
+    return header((0x80 if fin else 0) | opcode, len(payload)) + b"\0\0\0\0" + payload
 
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10

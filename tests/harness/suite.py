@@ -2,6 +2,8 @@
 
 import asyncio
 import functools
+import os
+import signal
 import sys
 import unittest
 
@@ -20,6 +22,18 @@ class WeirTest(unittest.TestCase):
         server = Server(*flags, **options)
         self.addCleanup(server.close)
         return server
+
+    def freeze(self, pid):
+        """Returns once the process stands still; it goes on by thaw(), or with the test's end."""
+        os.kill(pid, signal.SIGSTOP)
+        self.addCleanup(self.thaw, pid)
+        proc.await_stopped(pid)
+
+    def thaw(self, pid):
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
 
     def assert_spread_within_one(self, counts):
         self.assertLessEqual(max(counts) - min(counts), 1, counts)

@@ -8,7 +8,6 @@ so that one that is lost, repeated, out of order or another's is told from a wro
 import os
 import random
 import selectors
-import struct
 import threading
 import time
 import zlib
@@ -32,15 +31,8 @@ def masked(payload, mask):
 
 
 def client_frame(first, payload):
-    size = len(payload)
-    if size < 126:
-        length = bytes([0x80 | size])
-    elif size < 65_536:
-        length = b"\xfe" + struct.pack("!H", size)
-    else:
-        length = b"\xff" + struct.pack("!Q", size)
     mask = os.urandom(4)
-    return bytes([first]) + length + mask + masked(payload, mask)
+    return raw.header(first, len(payload)) + mask + masked(payload, mask)
 
 
 class Talker:

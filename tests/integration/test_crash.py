@@ -19,16 +19,6 @@ VICTIM = 2  # its slot
 ENDED = r"^slot 2: worker \d+ ended with signal 9 \(Killed\); its successor starts now$"
 
 
-def kill(pid):
-    """Returns once the process has ended: from then on it accepts nothing."""
-    pidfd = os.pidfd_open(pid)
-    try:
-        os.kill(pid, signal.SIGKILL)
-        proc.await_exit(pidfd)
-    finally:
-        os.close(pidfd)
-
-
 def await_successor(server, dead):
     """The slot's row, once another process serves it."""
     return server.await_status(
@@ -91,7 +81,7 @@ class CrashTest(WeirTest):
             "a quarter waits for the stopped worker",
         )
         self.assertEqual(queued["workers"][VICTIM]["assigned"], 25)
-        await asyncio.to_thread(kill, victim)
+        await asyncio.to_thread(proc.kill, victim)
         crowd = await asyncio.gather(*arriving)
         await asyncio.gather(*(sessions.echo(s, f"message {i}") for i, s in enumerate(crowd)))
         slot = await asyncio.to_thread(await_successor, server, victim)
@@ -118,7 +108,7 @@ class CrashTest(WeirTest):
         await asyncio.to_thread(
             server.await_status, lambda s: s["workers"][VICTIM]["queued"] > 0, "some wait for it"
         )
-        await asyncio.to_thread(kill, victim)
+        await asyncio.to_thread(proc.kill, victim)
         slot = await asyncio.to_thread(await_successor, server, victim)
         await self.arrivals(server, 500)
         after = server.workers()[VICTIM]
@@ -146,7 +136,7 @@ class CrashTest(WeirTest):
 
         victim = server.workers()[VICTIM]["pid"]
         held = proc.held_ports(victim, server.port)
-        await asyncio.to_thread(kill, victim)
+        await asyncio.to_thread(proc.kill, victim)
         dead_at = time.monotonic()
         await asyncio.to_thread(await_successor, server, victim)
         await self.arrivals(server, 500)
@@ -173,7 +163,7 @@ class CrashTest(WeirTest):
         for round_ in range(10):
             slot = round_ % 4
             seen = server.workers()[slot]
-            await asyncio.to_thread(kill, seen["pid"])
+            await asyncio.to_thread(proc.kill, seen["pid"])
             kills.append(time.monotonic())
             await asyncio.to_thread(
                 server.await_status,
@@ -219,7 +209,7 @@ class CrashTest(WeirTest):
         before = -1
         for _ in range(3):
             slot = server.workers()[VICTIM]
-            kill(slot["pid"])
+            proc.kill(slot["pid"])
             slot = await_successor(server, slot["pid"])
             while not self.echo_on(server, slot["pid"]):  # the kernel's hash picks the worker
                 pass
@@ -243,7 +233,7 @@ class CrashTest(WeirTest):
         proc.await_stopped(victim)
         waiting = [raw.connect(server.address) for _ in range(3)]
         server.await_status(lambda seen: seen["workers"][0]["queued"] == 3, "they wait")
-        kill(victim)
+        proc.kill(victim)
         server.await_status(lambda seen: seen["connections"] == 3, "its successor has them")
         for peer in waiting:
             peer.close()

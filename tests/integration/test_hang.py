@@ -1,8 +1,6 @@
 """A worker that is stopped: after the hang threshold, new connections go to the others. It is the
 kernel's program that sees to it, so that it also works while the master is stuck."""
 
-import os
-import signal
 import time
 
 from harness import proc, raw
@@ -15,16 +13,8 @@ AT_ONCE = 1.0  # an echo takes far less, unless the worker hangs
 
 class HangTest(WeirTest):
     def freeze(self, pid):
-        os.kill(pid, signal.SIGSTOP)
-        self.addCleanup(self.thaw, pid)
-        proc.await_stopped(pid)
+        super().freeze(pid)
         time.sleep(2 * THRESHOLD)  # what this is about: from now on it counts as hung
-
-    def thaw(self, pid):
-        try:
-            os.kill(pid, signal.SIGCONT)
-        except ProcessLookupError:
-            pass
 
     def echo(self, peer, text=b"hello"):
         peer.settimeout(AT_ONCE)

@@ -8,9 +8,9 @@ import socket
 import tempfile
 import time
 
-from harness import proc, raw
+from harness import raw
 from harness.certificates import Certificates
-from harness.environment import PATIENCE, WEIR
+from harness.environment import PATIENCE
 from harness.server import run_weir
 from harness.suite import WeirTest, main, needs_ebpf
 
@@ -61,17 +61,6 @@ class Manager:
 
 
 class NotifyTest(WeirTest):
-    def freeze(self, pid):
-        os.kill(pid, signal.SIGSTOP)
-        self.addCleanup(self.thaw, pid)
-        proc.await_stopped(pid)
-
-    def thaw(self, pid):
-        try:
-            os.kill(pid, signal.SIGCONT)
-        except ProcessLookupError:
-            pass
-
     def test_it_says_when_it_is_ready_what_it_carries_and_that_it_stops(self):
         """READY once, after every worker serves; STATUS as connections come and go; STOPPING with
         the time that it may take. On a socket with a path, and on an abstract one."""

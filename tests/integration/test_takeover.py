@@ -2,8 +2,6 @@
 that by themselves, and given back when it wakes; past --hang-kill it is killed and replaced. A
 stopped worker (SIGSTOP) and one that spins both hang."""
 
-import os
-import signal
 import time
 
 from harness import proc, raw
@@ -23,17 +21,6 @@ ENDED = r"^slot 1: worker \d+ ended with signal 9 \(Killed\); its successor star
 
 
 class TakeoverTest(WeirTest):
-    def freeze(self, pid):
-        os.kill(pid, signal.SIGSTOP)
-        self.addCleanup(self.thaw, pid)
-        proc.await_stopped(pid)
-
-    def thaw(self, pid):
-        try:
-            os.kill(pid, signal.SIGCONT)
-        except ProcessLookupError:
-            pass
-
     def knock(self, server, count):
         """Connections that ask for an upgrade, and have no answer yet."""
         peers = []

@@ -15,16 +15,6 @@ from harness.talkers import Talkers
 NEVER_HUNG = ("--hang-threshold", "0")  # so that a stopped worker is not replaced
 
 
-def kill(pid):
-    """Returns once the process has ended."""
-    pidfd = os.pidfd_open(pid)
-    try:
-        os.kill(pid, signal.SIGKILL)
-        proc.await_exit(pidfd)
-    finally:
-        os.close(pidfd)
-
-
 def stop(pid):
     os.kill(pid, signal.SIGSTOP)
     proc.await_stopped(pid)
@@ -227,7 +217,7 @@ class DeathTest(TransferTest):
         server = self.start_weir(*NEVER_HUNG, "--compression", "dedicated", workers=2)
         server.expect_error(r"^slot 1: worker \d+ ended with signal 9")
         talkers, _, target, ports = self.post(server, each)
-        kill(target)
+        proc.kill(target)
         self.await_successor(server, 1, target)
         talkers.more(of=ports)
         self.await_held(server, [0, each])
@@ -241,7 +231,7 @@ class DeathTest(TransferTest):
         server = self.start_weir(*NEVER_HUNG, "--compression", "dedicated", workers=2)
         server.expect_error(r"^slot 0: worker \d+ ended with signal 9")
         talkers, source, target, _ = self.post(server, each)
-        kill(source)
+        proc.kill(source)
         self.await_successor(server, 0, source)
         os.kill(target, signal.SIGCONT)
         self.await_held(server, [0, 2 * each])
@@ -260,7 +250,7 @@ class DeathTest(TransferTest):
         stop(target["pid"])
         self.move(server, 40, 0, 1)
         self.await_left(server, 0, source["connections"])
-        kill(target["pid"])
+        proc.kill(target["pid"])
         self.await_successor(server, 1, target["pid"])
         talkers.more()
         self.await_held(server, [0, source["connections"]])
@@ -273,8 +263,8 @@ class DeathTest(TransferTest):
         server = self.start_weir(*NEVER_HUNG, "--compression", "dedicated", workers=2)
         server.expect_error(r"^slot [01]: worker \d+ ended with signal 9")
         talkers, source, target, ports = self.post(server, each)
-        kill(source)
-        kill(target)
+        proc.kill(source)
+        proc.kill(target)
         self.await_successor(server, 0, source)
         self.await_successor(server, 1, target)
         talkers.more(of=ports)
@@ -296,7 +286,7 @@ class DeathTest(TransferTest):
             target = server.workers()[1]["pid"]
             before = server.workers()[1]["arrived"]
             self.move(server, each, 0, 1)
-            kill(target)
+            proc.kill(target)
             self.await_successor(server, 1, target)
             talkers.more()
             lost.append(len(talkers.broken()))
