@@ -1,16 +1,25 @@
 // weir: parse the flags, build the master, run it. Each worker comes out of here as well, in a
 // fork of its own.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "launch/check.h"
 #include "launch/passed.h"
@@ -21,6 +30,8 @@
 #include "weir/apps/echo.h"
 #include "weir/base/log.h"
 #include "weir/cli/options.h"
+#include "weir/process/channel.h"
+#include "weir/process/estate.h"
 #include "weir/process/master.h"
 #include "weir/process/passed_sockets.h"
 #include "weir/server/worker.h"
@@ -29,6 +40,9 @@ namespace weir {
 namespace {
 
 namespace asio = boost::asio;
+
+/// What the weir before hands over is under way already when this one starts.
+constexpr Duration kHandedOverWithin = std::chrono::seconds{10};
 
 int fail(const Error& error) {
   fmt::print(stderr, "weir: {}\n", to_string(error));
@@ -97,6 +111,24 @@ Result<boost::json::object> move(process::Master& master, const boost::json::obj
   return boost::json::object{};
 }
 
+/// {"command":"upgrade"}, or with "binary" and a path; answered with {"pid":1234}, the new
+/// master's.
+void upgrade(process::Master& master, const boost::json::object& request,
+             std::function<void(admin::Command::Answer)> done) {
+  std::string binary;
+  if (const boost::json::value* given = request.if_contains("binary")) {
+    if (!given->is_string() || !given->get_string().starts_with('/'))
+      return done(Error{R"(expected an absolute path, such as {"binary":"/usr/sbin/weir"})", ""});
+    binary = given->get_string().c_str();
+  }
+  master.upgrade(binary, [done = std::move(done)](const Result<pid_t>& upgraded) {
+    if (!upgraded) return done(upgraded.error());
+    boost::json::object answer;
+    answer["pid"] = *upgraded;
+    done(std::move(answer));
+  });
+}
+
 admin::CommandTable commands(const launch::Plan& plan, process::Master& master) {
   return {
       {"drain",
@@ -108,6 +140,14 @@ admin::CommandTable commands(const launch::Plan& plan, process::Master& master) 
       {"rebalance",
        {.help = "move sessions until every worker holds its share",
         .run = [&master](const boost::json::object&) { return rebalance(master); }}},
+      {"upgrade",
+       {.help = "have a new weir take over, with every session",
+        .run = nullptr,
+        .begin =
+            [&master](const boost::json::object& request,
+                      std::function<void(admin::Command::Answer)> done) {
+              upgrade(master, request, std::move(done));
+            }}},
       {"status", admin::status_command([&] { return launch::status_of(plan, master); })},
       {"reload",
        {.help = "read the certificates again", .run = [&master](const boost::json::object&) {
@@ -116,16 +156,20 @@ admin::CommandTable commands(const launch::Plan& plan, process::Master& master) 
         }}}};
 }
 
-/// Opens the control socket. Only one that was asked for by name is worth not starting for.
+/// Opens the control socket, or goes on with the one that the weir before had at that path. Only
+/// one that was asked for by name is worth not starting for.
 Result<std::unique_ptr<admin::ControlServer>> open_control(asio::io_context& io,
                                                            const cli::Options& options,
+                                                           UniqueFd inherited,
                                                            admin::CommandTable commands) {
   using Server = std::unique_ptr<admin::ControlServer>;
   if (options.control.empty()) {
     spdlog::warn("no control socket: XDG_RUNTIME_DIR is not set; weirctl needs --control PATH");
     return Server{};
   }
-  auto server = admin::ControlServer::start(io, options.control, std::move(commands));
+  auto server = inherited ? admin::ControlServer::inherit(io, std::move(inherited), options.control,
+                                                          std::move(commands))
+                          : admin::ControlServer::start(io, options.control, std::move(commands));
   if (!server && !options.control_given) {
     spdlog::warn("no control socket: {}", to_string(server.error()));
     return Server{};
@@ -145,33 +189,94 @@ void announce(const launch::Plan& plan, const process::Master& master) {
     spdlog::info("listening on {}", address);
 }
 
-int serve(const cli::Options& options) {
-  // A log that nobody reads any more (weir 2>&1 | tee, and tee gone) must not end the service.
-  std::signal(SIGPIPE, SIG_IGN);
-  log::init(options.log_level, options.log_format);
-  for (const std::string& warning : options.warnings) spdlog::warn("{}", warning);
+/// What a weir has from the one before it, and from its own command line.
+struct Start {
+  std::optional<process::Inheritance> inheritance;
+  std::string binary;  // absolute
+  std::vector<std::string> arguments;
+};
+
+/// The descriptor of that name, if there is an estate with it.
+UniqueFd take(std::optional<process::Inheritance>& inheritance, const std::string& name) {
+  if (!inheritance || !inheritance->estate.has(name)) return UniqueFd{};
+  return std::move(*inheritance->estate.take(name));
+}
+
+Result<int> run(const cli::Options& options, Start start) {
   auto plan = launch::make_plan(options);
-  if (!plan) return fail(plan.error());
+  if (!plan) return plan.error();
+  plan->master.binary = std::move(start.binary);
+  plan->master.arguments = std::move(start.arguments);
+  std::optional<process::Inheritance>& before = start.inheritance;
+  if (before) {  // its tables are laid out for these
+    plan->master.steering.places = before->estate.terms.places;
+    plan->master.terms.places = before->estate.terms.places;
+    for (process::EstateTerms::Listen& listen : plan->master.terms.listens)
+      for (const process::EstateTerms::Listen& was : before->estate.terms.listens)
+        listen.passed |= was.passed && was.asked.to_string() == listen.asked.to_string();
+  }
 
   asio::io_context io{1};
   std::unique_ptr<launch::TlsKeeper> tls;
+  UniqueFd vault = take(before, "vault");
   if (!plan->tls_files.empty()) {  // read before the master's privileges go
-    auto started = launch::TlsKeeper::start(io, plan->tls_files, plan->tls_ticket_rotation);
-    if (!started) return fail(started.error());
+    auto started =
+        launch::TlsKeeper::start(io, plan->tls_files, plan->tls_ticket_rotation, std::move(vault));
+    if (!started) return started.error();
     tls = std::move(*started);
     plan->worker.vault = &tls->vault();
   }
+  UniqueFd control_before = take(before, "control");
+  if (before && before->estate.terms.control != options.control) control_before.reset();
+  const bool first = !before;
+
   auto worker_main = [&plan](process::WorkerSeat seat) {
     const auto handler = make_handler(plan->app);
     return server::run_worker(plan->worker, std::move(seat), *handler);
   };
-  auto master = process::Master::create(io, plan->master, worker_main);
-  if (!master) return fail(master.error());
-  const auto control = open_control(io, options, commands(*plan, **master));
-  if (!control) return fail(control.error());
-  (*master)->on_ready([&] { announce(*plan, **master); });
-  (*master)->on_reload([&] { return reload(tls.get()); });
-  return (*master)->run();
+  auto created = process::Master::create(io, plan->master, worker_main, std::move(before));
+  if (!created) return created.error();
+  process::Master& master = **created;
+  if (tls) master.bequeath("vault", tls->vault().fd());
+
+  std::unique_ptr<admin::ControlServer> control;
+  const auto open = [&]() -> Result<void> {
+    const bool bequeathed = static_cast<bool>(control_before);
+    auto opened = open_control(io, options, std::move(control_before), commands(*plan, master));
+    if (!opened) return opened.error();
+    control = std::move(*opened);
+    if (control && !bequeathed) master.bequeath("control", control->fd());
+    return {};
+  };
+  if (first) {
+    if (auto opened = open(); !opened) return opened.error();
+  } else if (control_before) {
+    master.bequeath("control", control_before.get());
+  }
+  master.on_charge([&] {
+    if (auto opened = open(); !opened)
+      spdlog::error("no control socket: {}", to_string(opened.error()));
+  });
+  master.on_succeeded([&](bool kept) {
+    if (control) control->hand_over(kept);
+  });
+  master.on_ready([&] { announce(*plan, master); });
+  master.on_reload([&] { return reload(tls.get()); });
+  return master.run();
+}
+
+int serve(const cli::Options& options, Start start) {
+  // A log that nobody reads any more (weir 2>&1 | tee, and tee gone) must not end the service.
+  std::signal(SIGPIPE, SIG_IGN);
+  log::init(options.log_level, options.log_format);
+  for (const std::string& warning : options.warnings) spdlog::warn("{}", warning);
+  UniqueFd channel;  // the inheritance's is the master's
+  if (start.inheritance)
+    channel.reset(::fcntl(start.inheritance->channel.get(), F_DUPFD_CLOEXEC, 3));
+  const auto status = run(options, std::move(start));
+  if (status) return *status;
+  if (channel) (void)process::send_frame(channel.get(), to_string(status.error()));
+  return fail(status.error());
 }
 
 int check(const cli::Options& options) {
@@ -182,13 +287,51 @@ int check(const cli::Options& options) {
   return EXIT_SUCCESS;
 }
 
+/// Where this program is, as it was called: an upgrade runs what is there by then.
+std::string path_of(const char* called) {
+  const std::string_view name{called};
+  std::error_code bad;
+  if (name.find('/') != name.npos) {
+    const auto absolute = std::filesystem::absolute(called, bad);
+    return bad ? std::string{name} : absolute.lexically_normal().string();
+  }
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", bad);  // found in PATH
+  return bad ? std::string{name} : self.string();
+}
+
+/// What the weir before hands over, if this one was started by an upgrade.
+Result<std::optional<process::Inheritance>> inheritance_of_environment() {
+  const char* const given = std::getenv("WEIR_UPGRADE_FD");
+  if (given == nullptr) return std::optional<process::Inheritance>{};
+  UniqueFd channel{std::atoi(given)};
+  ::unsetenv("WEIR_UPGRADE_FD");
+  if (::fcntl(channel.get(), F_SETFD, FD_CLOEXEC) != 0)
+    return os_error("the descriptor that WEIR_UPGRADE_FD names", errno,
+                    "it is for weir to set, at an upgrade");
+  auto estate = process::receive_estate(channel.get(), kHandedOverWithin);
+  if (!estate) return estate.error();
+  return std::optional{
+      process::Inheritance{.estate = std::move(*estate), .channel = std::move(channel)}};
+}
+
+/// The listen addresses that were passed to the weir before by the service manager.
+std::vector<cli::Listen> passed_before(const process::EstateTerms& terms) {
+  std::vector<cli::Listen> passed;
+  for (const process::EstateTerms::Listen& listen : terms.listens)
+    if (listen.passed)
+      passed.push_back({.address = listen.address, .proxy = listen.proxy, .tls = listen.tls});
+  return passed;
+}
+
 int start(int argc, const char* const* argv) {
+  auto inheritance = inheritance_of_environment();
+  if (!inheritance) return fail(inheritance.error());
   const auto sockets = process::take_passed_sockets();
   if (!sockets) return fail(sockets.error());
   auto passed = launch::listens_of(*sockets);
   if (!passed) return fail(passed.error());
   cli::Host host = cli::Host::here();
-  host.passed = std::move(*passed);
+  host.passed = *inheritance ? passed_before((*inheritance)->estate.terms) : std::move(*passed);
   const cli::ParseOutcome outcome = cli::parse(argc, argv, host);
   if (const auto* printed = std::get_if<cli::Printed>(&outcome)) {
     fmt::print("{}", printed->text);
@@ -196,10 +339,19 @@ int start(int argc, const char* const* argv) {
   }
   if (const auto* refused = std::get_if<cli::Refused>(&outcome)) {
     fmt::print(stderr, "{}\n", refused->line);
+    if (*inheritance) (void)process::send_frame((*inheritance)->channel.get(), refused->line);
     return cli::kUsageError;
   }
-  const auto& options = std::get<cli::Options>(outcome);
-  return options.check ? check(options) : serve(options);
+  auto options = std::get<cli::Options>(outcome);
+  if (options.check) return check(options);
+  Start start{.inheritance = std::move(*inheritance),
+              .binary = path_of(argv[0]),
+              .arguments = {argv, argv + argc}};
+  if (start.inheritance) {
+    process::EstateTerms& before = start.inheritance->estate.terms;
+    options.workers = before.workers;
+  }
+  return serve(options, std::move(start));
 }
 
 }  // namespace

@@ -57,23 +57,28 @@ std::string error_answer(std::string_view message) {
   return json_text(answer) + '\n';
 }
 
-std::string answer(const CommandTable& commands, std::string_view line) {
+void answer(const CommandTable& commands, std::string_view line,
+            const std::function<void(std::string)>& reply) {
   boost::system::error_code bad;
   const json::value request = json::parse(line, bad);
   const json::value* name = !bad && request.is_object()  //
                                 ? request.get_object().if_contains("command")
                                 : nullptr;
   if (name == nullptr || !name->is_string())
-    return error_answer(R"(expected a JSON object on one line, such as {"command":"status"})");
+    return reply(
+        error_answer(R"(expected a JSON object on one line, such as {"command":"status"})"));
 
   const std::string_view wanted = name->get_string();
-  if (wanted == kHelp) return ok_answer(help_of(commands));
+  if (wanted == kHelp) return reply(ok_answer(help_of(commands)));
   const auto command = commands.find(wanted);
   if (command == commands.end())
-    return error_answer(
-        fmt::format("unknown command '{}': expected one of {}", wanted, names_of(commands)));
-  const auto result = command->second.run(request.get_object());
-  return result ? ok_answer(*result) : error_answer(to_string(result.error()));
+    return reply(error_answer(
+        fmt::format("unknown command '{}': expected one of {}", wanted, names_of(commands))));
+  const auto done = [reply](const Command::Answer& result) {
+    reply(result ? ok_answer(*result) : error_answer(to_string(result.error())));
+  };
+  if (command->second.begin) return command->second.begin(request.get_object(), done);
+  done(command->second.run(request.get_object()));
 }
 
 }  // namespace weir::admin

@@ -1,6 +1,7 @@
 // What a request is answered with: the control protocol without its sockets.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -8,9 +9,11 @@
 
 namespace weir::admin {
 
-/// Runs the command that `line`, a request without its newline, names. The answer ends in a
-/// newline, and is an error's for whatever is no request.
-[[nodiscard]] std::string answer(const CommandTable& commands, std::string_view line);
+/// Runs the command that `line`, a request without its newline, names. `reply` is called once with
+/// the answer, which ends in a newline and is an error's for whatever is no request: before this
+/// returns, unless the command takes longer (Command::begin).
+void answer(const CommandTable& commands, std::string_view line,
+            const std::function<void(std::string)>& reply);
 
 /// {"ok":false,"error":message} and a newline.
 [[nodiscard]] std::string error_answer(std::string_view message);

@@ -40,6 +40,8 @@ class ControlServer::Impl : public std::enable_shared_from_this<Impl> {
   /// Hands the listening socket to the io_context and begins to accept.
   [[nodiscard]] error_code open();
   void stop() noexcept;
+  void hand_over(bool kept) noexcept;
+  [[nodiscard]] int fd() { return acceptor_.native_handle(); }
 
  private:
   class Connection;
@@ -88,9 +90,13 @@ class ControlServer::Impl::Connection : public std::enable_shared_from_this<Conn
                                             server_->limits_.request_bytes)),
                    After::close);
     if (error) return close();
-    const std::string reply = answer(server_->commands_, {input_.data(), bytes - 1});
+    deadline_.cancel();
+    const std::string line = input_.substr(0, bytes - 1);
     input_.erase(0, bytes);
-    write(reply, After::read);
+    answer(server_->commands_, line, [self = shared_from_this()](std::string reply) {
+      if (!self->server_->stopped_ && self->socket_.is_open())
+        self->write(std::move(reply), After::read);
+    });
   }
 
   enum class After : std::uint8_t { read, close };
@@ -140,12 +146,12 @@ void ControlServer::Impl::accept() {
 }
 
 void ControlServer::Impl::on_accept(const error_code& error, Unix::socket socket) {
-  if (stopped_) return;
+  if (stopped_ || !acceptor_.is_open()) return;
   if (error) {
     spdlog::warn("control socket: cannot accept: {}", error.message());
     pause_.expires_after(kAcceptPause);
     pause_.async_wait([self = shared_from_this()](const error_code& cancelled) {
-      if (!cancelled && !self->stopped_) self->accept();
+      if (!cancelled && !self->stopped_ && self->acceptor_.is_open()) self->accept();
     });
     return;
   }
@@ -162,6 +168,14 @@ void ControlServer::Impl::on_accept(const error_code& error, Unix::socket socket
     connection->read();
   }
   accept();
+}
+
+void ControlServer::Impl::hand_over(bool kept) noexcept {
+  if (!kept) file_.remove();
+  file_.keep();
+  error_code ignored;
+  acceptor_.close(ignored);
+  pause_.cancel();
 }
 
 void ControlServer::Impl::stop() noexcept {
@@ -184,12 +198,35 @@ Result<std::unique_ptr<ControlServer>> ControlServer::start(asio::io_context& io
   }
   auto file = SocketFile::listen(std::move(path), static_cast<int>(limits.connections));
   if (!file) return file.error();
-  auto impl = std::make_shared<Impl>(io, std::move(*file), std::move(commands), limits);
+  return open(io, std::move(*file), std::move(commands), limits);
+}
+
+Result<std::unique_ptr<ControlServer>> ControlServer::inherit(asio::io_context& io,
+                                                              UniqueFd listening, std::string path,
+                                                              CommandTable commands,
+                                                              ControlLimits limits) {
+  auto file = SocketFile::inherit(std::move(listening), std::move(path));
+  if (!file) return file.error();
+  return open(io, std::move(*file), std::move(commands), limits);
+}
+
+Result<std::unique_ptr<ControlServer>> ControlServer::open(asio::io_context& io, SocketFile file,
+                                                           CommandTable commands,
+                                                           ControlLimits limits) {
+  auto impl = std::make_shared<Impl>(io, std::move(file), std::move(commands), limits);
   if (const error_code error = impl->open()) {
     impl->stop();
     return Error{fmt::format("cannot wait for the control socket: {}", error.message()), ""};
   }
   return std::unique_ptr<ControlServer>{new ControlServer{std::move(impl)}};
+}
+
+int ControlServer::fd() const noexcept {
+  return impl_->fd();
+}
+
+void ControlServer::hand_over(bool kept) noexcept {
+  impl_->hand_over(kept);
 }
 
 ControlServer::~ControlServer() {

@@ -100,7 +100,15 @@ Result<SocketFile> SocketFile::listen(std::string path, int backlog) {
   return SocketFile{std::move(fd), std::move(path), made.st_dev, made.st_ino};
 }
 
+Result<SocketFile> SocketFile::inherit(UniqueFd fd, std::string path) {
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) != 0)
+    return os_error(fmt::format("the control socket {}", path), errno, kOtherPath);
+  return SocketFile{std::move(fd), std::move(path), found.st_dev, found.st_ino};
+}
+
 void SocketFile::remove() const noexcept {
+  if (kept_) return;
   struct stat found {};
   if (::lstat(path_.c_str(), &found) != 0) return;
   if (found.st_dev == device_ && found.st_ino == inode_) ::unlink(path_.c_str());

@@ -17,6 +17,11 @@ class SocketFile {
   /// fails with a remedy when somebody does, when it is no socket, or as the system says.
   [[nodiscard]] static Result<SocketFile> listen(std::string path, int backlog);
 
+  /// A socket that another process has made at `path`, and hands over.
+  [[nodiscard]] static Result<SocketFile> inherit(UniqueFd fd, std::string path);
+  /// remove() leaves the name from now on: it is another process's.
+  void keep() noexcept { kept_ = true; }
+
   /// Removes the name, unless it has come to mean another file. Call before the socket is closed:
   /// until then the inode's number cannot be given to another.
   void remove() const noexcept;
@@ -31,6 +36,7 @@ class SocketFile {
   std::string path_;
   dev_t device_;
   ino_t inode_;
+  bool kept_ = false;
 };
 
 /// Makes `directory` with mode 0755; one that is there is left as it is.

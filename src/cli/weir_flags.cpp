@@ -379,6 +379,17 @@ std::vector<Row<Options>> limits() {
         .manual = "So that the clients do not come back as one wave. Each is then given 5 s to "
                   "answer. It holds for the whole service and for weirctl drain."},
        set_duration<&Options::drain_timeout, 1, kHour, Zero::off>},
+      {{.name = "upgrade-timeout",
+        .value = "TIME",
+        .group = kLimits,
+        .standard = "30s",
+        .accepts = "a time from 100ms to 1h",
+        .help = "end the new weir of an upgrade if it is not ready by then",
+        .manual =
+            "The old one then goes on as if nothing had been. An upgrade (weirctl upgrade, or "
+            "SIGUSR2) starts the binary with the same command line. Its workers take over the "
+            "sessions once all of them are ready."},
+       set_duration<&Options::upgrade_timeout, 100, kHour, Zero::refused>},
   };
 }
 

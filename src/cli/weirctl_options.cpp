@@ -26,6 +26,7 @@ constexpr std::array kCommands{
     CommandRow{.name = "drain", .words = 1},
     CommandRow{.name = "rebalance"},
     CommandRow{.name = "move", .words = 3},
+    CommandRow{.name = "upgrade"},
 };
 constexpr unsigned kSlotMax = 1'023;
 constexpr unsigned kMoveMax = 1'000'000;
@@ -38,6 +39,11 @@ bool set_watch(CtlOptions& options, std::string_view text) {
     return false;
   options.watch = *time;
   return true;
+}
+
+bool set_binary(CtlOptions& options, std::string_view text) {
+  options.binary = text;
+  return text.starts_with('/');
 }
 
 std::vector<Row<CtlOptions>> rows() {
@@ -53,6 +59,13 @@ std::vector<Row<CtlOptions>> rows() {
         .accepts = "a number of seconds from 1 to 3600, or a time such as 500ms",
         .help = "again and again, this far apart, until interrupted"},
        set_watch},
+      {{.name = "binary",
+        .value = "PATH",
+        .group = "Of the command upgrade",
+        .otherwise = "the file that the running weir was started from, as it is now",
+        .accepts = "an absolute path",
+        .help = "the weir to upgrade to"},
+       set_binary},
       {{.name = "control",
         .value = "PATH",
         .group = "Of every command",
@@ -155,7 +168,7 @@ Manual weirctl_manual() {
   Manual manual{
       .program = "weirctl",
       .purpose =
-          "ask a running weir what it does, reload its certificates, drain a worker, move sessions",
+          "ask a running weir what it does, reload its certificates, move sessions, upgrade it",
       .synopsis = {},
       .flags = flags_of(rows()),
       .units = ""};
@@ -164,6 +177,7 @@ Manual weirctl_manual() {
   manual.synopsis.push_back("[--control PATH] drain SLOT");
   manual.synopsis.push_back("[--control PATH] rebalance");
   manual.synopsis.push_back("[--control PATH] move COUNT FROM TO");
+  manual.synopsis.push_back("[--control PATH] upgrade [--binary PATH]");
   return manual;
 }
 

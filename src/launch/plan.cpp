@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "weir/io/ring.h"
+#include "weir/session/parcel.h"
 
 namespace weir::launch {
 namespace {
@@ -88,9 +89,20 @@ Result<Plan> make_plan(const cli::Options& options) {
   std::vector<bool> behind_proxy;
   for (const cli::Listen& listen : options.listen) {
     master.listen.push_back({.address = listen.address, .passed = listen.sockets});
+    master.terms.listens.push_back({.asked = listen.address,
+                                    .address = listen.address,
+                                    .proxy = listen.proxy,
+                                    .tls = listen.tls,
+                                    .passed = !listen.sockets.empty()});
     plan.worker.doors.push_back({.proxy = listen.proxy, .tls = listen.tls});
     behind_proxy.push_back(listen.proxy);
   }
+  master.terms.version = cli::version();
+  master.terms.app = cli::to_string(options.app);
+  master.terms.parcel_oldest = session::kParcelOldest;
+  master.terms.parcel_newest = session::kParcelNewest;
+  master.terms.control = options.control;
+  master.upgrade_timeout = options.upgrade_timeout;
   master.backlog = options.backlog;
   // The last close, the peer's time to answer it, and its time to end its direction.
   master.stop_patience =
@@ -102,9 +114,9 @@ Result<Plan> make_plan(const cli::Options& options) {
   const std::size_t addresses = options.listen.size();
   process::raise_locked_memory_limit();
   plan.descriptors = process::raise_descriptor_limit();
-  // The master holds every listener, and for each worker both ends of its inbox, a pidfd and for a
-  // moment a pipe.
-  const std::uint64_t masters_own = master.workers * (addresses + 4) + kDescriptorsReserved;
+  // The master holds every listener, and for each worker both ends of its inbox, a pidfd, a pipe
+  // and for a moment its other end; in an upgrade a pidfd of its predecessor too.
+  const std::uint64_t masters_own = master.workers * (addresses + 6) + kDescriptorsReserved;
   if (masters_own > plan.descriptors)
     return too_few_descriptors(masters_own, plan.descriptors,
                                fmt::format("--workers {}", master.workers), "start fewer workers");
@@ -128,6 +140,7 @@ Result<Plan> make_plan(const cli::Options& options) {
   steering.addresses = addresses;
   steering.behind_proxy = std::move(behind_proxy);
   steering.places = places_of(plan.descriptors);
+  master.terms.places = steering.places;
   steering.table.slots = master.workers;
   steering.table.policy = options.steer;
   steering.table.weights = options.weights;

@@ -27,7 +27,7 @@ Result<std::vector<tls::Credential>> read(const std::vector<tls::CredentialFiles
 
 Result<std::unique_ptr<TlsKeeper>> TlsKeeper::start(boost::asio::io_context& io,
                                                     std::vector<tls::CredentialFiles> files,
-                                                    Duration rotation) {
+                                                    Duration rotation, UniqueFd before) {
   const auto credentials = read(files);
   if (!credentials) return credentials.error();
   std::size_t bytes = 0;
@@ -36,6 +36,11 @@ Result<std::unique_ptr<TlsKeeper>> TlsKeeper::start(boost::asio::io_context& io,
   auto vault = tls::Vault::create(std::max(bytes * kRoomToGrow, kVaultBytesMin));
   if (!vault) return vault.error();
   if (auto published = vault->publish(*credentials); !published) return published.error();
+  if (before) {
+    const auto others = tls::Vault::inherit(std::move(before));
+    if (!others) return others.error();
+    vault->take_ticket_keys(*others);
+  }
   return std::unique_ptr<TlsKeeper>{
       new TlsKeeper{io, std::move(files), rotation, std::move(*vault)}};
 }

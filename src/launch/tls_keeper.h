@@ -16,9 +16,11 @@ namespace weir::launch {
 class TlsKeeper {
  public:
   /// Reads the files; fails as tls::read_credentials() does. Before the privileges go that may be
-  /// needed to read them. `io` is borrowed and must outlive this.
+  /// needed to read them. `io` is borrowed and must outlive this. `before`: the vault of a weir
+  /// that this one succeeds, whose sessions resume here; none: -1.
   [[nodiscard]] static Result<std::unique_ptr<TlsKeeper>> start(
-      boost::asio::io_context& io, std::vector<tls::CredentialFiles> files, Duration rotation);
+      boost::asio::io_context& io, std::vector<tls::CredentialFiles> files, Duration rotation,
+      UniqueFd before = UniqueFd{});
   TlsKeeper(const TlsKeeper&) = delete;
   TlsKeeper& operator=(const TlsKeeper&) = delete;
 

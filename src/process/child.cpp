@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <vector>
 
 namespace weir::process {
@@ -37,12 +38,31 @@ void take_over_signals() noexcept {
   ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
 }
 
+int run_successor(const std::string& program, const std::vector<std::string>& arguments,
+                  int channel) noexcept {
+  std::vector<char*> argv;
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  if (::fcntl(channel, F_SETFD, 0) != 0 ||
+      ::setenv("WEIR_UPGRADE_FD", std::to_string(channel).c_str(), 1) != 0)
+    return errno;
+  // The watchdog is the service's, whichever process its master is.
+  if (::getenv("WATCHDOG_PID") != nullptr)
+    ::setenv("WATCHDOG_PID", std::to_string(::getpid()).c_str(), 1);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::execv(program.c_str(), argv.data());
+  return errno;
+}
+
 Result<UniqueFd> master_signals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGUSR2);
   UniqueFd fd{::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
   if (!fd) return os_error("signalfd", errno);
   ::sigprocmask(SIG_BLOCK, &set, nullptr);

@@ -1,5 +1,6 @@
 #include "weir/process/inbox.h"
 
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -86,6 +87,19 @@ Result<Inboxes> Inboxes::open(std::uint32_t slots) {
   return made;
 }
 
+Result<Inboxes> Inboxes::inherit(std::uint32_t slots, Estate& estate) {
+  Inboxes made;
+  for (std::uint32_t slot = 0; slot < slots; ++slot) {
+    auto reader = estate.take(fmt::format("reader.{}", slot));
+    if (!reader) return reader.error();
+    auto writer = estate.take(fmt::format("writer.{}", slot));
+    if (!writer) return writer.error();
+    made.readers_.push_back(std::move(*reader));
+    made.writers_.push_back(std::move(*writer));
+  }
+  return made;
+}
+
 std::vector<int> Inboxes::writers() const {
   std::vector<int> all;
   for (const UniqueFd& writer : writers_) all.push_back(writer.get());
@@ -162,7 +176,7 @@ Inbox::Look Inbox::look(Letter& letter) {
   const std::span<std::byte> rest{bytes_.data() + sizeof head,
                                   static_cast<std::size_t>(got) - sizeof head};
   const bool in_file = head.in_file != 0;
-  const bool has_socket = head.kind != LetterKind::give;
+  const bool has_socket = head.kind == LetterKind::session || head.kind == LetterKind::returned;
   if (head.magic != Head::kMagic || fds.size() != std::size_t{has_socket} + std::size_t{in_file} ||
       (in_file ? !rest.empty() || head.bytes > kFileBytesMax : head.bytes != rest.size()))
     return Look::damaged;

@@ -114,7 +114,38 @@ Result<Listeners> Listeners::open(std::vector<ListenOn> addresses, std::uint32_t
     auto group = open_group(listen.address, listen.passed, slots, backlog);
     if (!group) return group.error();
     made.addresses_.push_back(listen.address);
+    made.inherited_.emplace_back();
     made.sockets_.push_back(std::move(*group));
+  }
+  return made;
+}
+
+Result<Listeners> Listeners::inherit(std::vector<ListenOn> addresses, std::uint32_t slots,
+                                     std::uint32_t backlog, Estate& estate) {
+  Listeners made;
+  const std::vector<EstateTerms::Listen>& listens = estate.terms.listens;
+  for (ListenOn& listen : addresses) {
+    const std::string asked = listen.address.to_string();
+    std::size_t index = 0;
+    while (index < listens.size() && (listens[index].asked.to_string() != asked ||
+                                      !estate.has(fmt::format("listener.{}.0", index))))
+      ++index;
+    if (index == listens.size()) {
+      auto group = open_group(listen.address, listen.passed, slots, backlog);
+      if (!group) return group.error();
+      made.addresses_.push_back(listen.address);
+      made.inherited_.emplace_back();
+      made.sockets_.push_back(std::move(*group));
+      continue;
+    }
+    std::vector<UniqueFd>& group = made.sockets_.emplace_back();
+    for (std::uint32_t slot = 0; slot < slots; ++slot) {
+      auto fd = estate.take(fmt::format("listener.{}.{}", index, slot));
+      if (!fd) return fd.error();
+      group.push_back(std::move(*fd));
+    }
+    made.addresses_.push_back(listens[index].address);
+    made.inherited_.emplace_back(index);
   }
   return made;
 }

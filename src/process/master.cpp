@@ -18,6 +18,7 @@ extern "C" {  // glibc 2.36 forgot to say so in the header itself
 }
 
 #include "child.h"
+#include "master_parts.h"
 #include "weir/base/log.h"
 #include "weir/base/units.h"
 
@@ -30,6 +31,28 @@ using boost::system::error_code;
 constexpr Duration kTick = std::chrono::milliseconds{100};
 constexpr Duration kBusyWindow = std::chrono::seconds{1};
 constexpr std::size_t kWordBytesMax = 4'096;
+
+/// Programs of addresses that the estate has; the others are loaded.
+Result<steering::Steering> inherit_steering(const MasterOptions& options,
+                                            const Listeners& listeners, Estate& estate) {
+  steering::SteeringDescriptors descriptors;
+  const auto take = [&estate](const std::string& name, int& to) {
+    auto fd = estate.take(name);
+    if (fd) to = fd->release();
+    return fd.has_value();
+  };
+  if (!take("table", descriptors.table) || !take("clients", descriptors.clients) ||
+      !take("notes", descriptors.notes))
+    return Error{"what the other weir hands over has no load table",
+                 "restart weir instead of upgrading it in place"};
+  for (const std::optional<std::size_t>& address : listeners.inherited()) {
+    auto& of_address = descriptors.addresses.emplace_back();
+    if (!address || !estate.has(fmt::format("program.{}", *address))) continue;
+    take(fmt::format("program.{}", *address), of_address.program);
+    take(fmt::format("array.{}", *address), of_address.listeners);
+  }
+  return steering::Steering::inherit(options.steering, descriptors);
+}
 
 std::string describe(const siginfo_t& exit) {
   if (exit.si_code == CLD_EXITED) return fmt::format("exit status {}", exit.si_status);
@@ -50,34 +73,24 @@ std::string_view to_string(WorkerState state) noexcept {
   return "down";
 }
 
-/// What the master holds for one slot. Handlers of an earlier life of the slot find that `life`
-/// has moved on, and do nothing.
-struct Master::Worker {
-  explicit Worker(asio::io_context& io) : pidfd{io}, link{io}, pause{io} {}
-
-  WorkerState state = WorkerState::gone;
-  pid_t pid = 0;
-  std::optional<int> cpu;
-  std::uint64_t life = 0;
-  asio::posix::stream_descriptor pidfd;
-  asio::posix::stream_descriptor link;
-  asio::steady_timer pause;
-  std::string word;
-  std::uint64_t busy_ns_sampled = 0;
-  double busy = 0;
-};
-
 Result<std::unique_ptr<Master>> Master::create(asio::io_context& io, MasterOptions options,
-                                               WorkerMain worker_main) {
-  auto listeners = Listeners::open(options.listen, options.workers, options.backlog);
+                                               WorkerMain worker_main,
+                                               std::optional<Inheritance> inheritance) {
+  Estate* const estate = inheritance ? &inheritance->estate : nullptr;
+  auto listeners =
+      estate != nullptr
+          ? Listeners::inherit(options.listen, options.workers, options.backlog, *estate)
+          : Listeners::open(options.listen, options.workers, options.backlog);
   if (!listeners) return listeners.error();
   options.steering.addresses = listeners->addresses().size();
-  auto steering = steering::Steering::create(options.steering);
+  auto steering = estate != nullptr ? inherit_steering(options, *listeners, *estate)
+                                    : steering::Steering::create(options.steering);
   if (!steering) return steering.error();
   for (std::size_t i = 0; i < listeners->addresses().size(); ++i)
     if (auto attached = steering->attach(i, listeners->of_address(i)); !attached)
       return attached.error();
-  auto inboxes = Inboxes::open(options.workers);
+  auto inboxes = estate != nullptr ? Inboxes::inherit(options.workers, *estate)
+                                   : Inboxes::open(options.workers);
   if (!inboxes) return inboxes.error();
   if (auto reduced = reduce_master(options.identity); !reduced) return reduced.error();
   auto signals = master_signals();
@@ -86,12 +99,12 @@ Result<std::unique_ptr<Master>> Master::create(asio::io_context& io, MasterOptio
   if (!manager) return manager.error();
   return std::unique_ptr<Master>{new Master{
       io, std::move(options), std::move(worker_main), std::move(*listeners), std::move(*steering),
-      std::move(*inboxes), std::move(*signals), std::move(*manager)}};
+      std::move(*inboxes), std::move(*signals), std::move(*manager), std::move(inheritance)}};
 }
 
 Master::Master(asio::io_context& io, MasterOptions options, WorkerMain worker_main,
                Listeners listeners, steering::Steering steering, Inboxes inboxes, UniqueFd signals,
-               std::optional<NotifySocket> manager)
+               std::optional<NotifySocket> manager, std::optional<Inheritance> inheritance)
     : io_{io},
       options_{std::move(options)},
       worker_main_{std::move(worker_main)},
@@ -105,7 +118,18 @@ Master::Master(asio::io_context& io, MasterOptions options, WorkerMain worker_ma
       report_{watchdog_from_environment(), options_.stop_patience},
       signals_{io, signals.release()},
       tick_{io},
-      stop_deadline_{io} {
+      stop_deadline_{io},
+      channel_{io},
+      hand_over_deadline_{io} {
+  for (std::size_t a = 0; a < options_.terms.listens.size(); ++a)
+    options_.terms.listens[a].address = listeners_.addresses()[a];
+  if (inheritance) {
+    in_charge_ = false;
+    channel_.assign(asio::local::stream_protocol{}, inheritance->channel.release());
+    // The other bank: theirs are in use until they have ended.
+    options_.terms.bank = inheritance->estate.terms.bank ^ 1U;
+    inherited_ = std::move(inheritance->estate.terms);
+  }
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
     workers_.push_back(std::make_unique<Worker>(io));
     if (!options_.cpus.empty()) workers_.back()->cpu = options_.cpus[slot];
@@ -118,15 +142,23 @@ Master::~Master() {
 
 int Master::run() {
   await_signal();
-  sampled_at_ = monotonic_now();
-  tick();
+  if (in_charge_) {
+    begin_ticks();
+  } else {
+    await_charge();
+  }
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
-    if (steering_.queued(slot) > 0)
+    if (in_charge_ && steering_.queued(slot) > 0)
       count_queue(slot);  // came before us, to a socket that was passed
     start(slot);
   }
   io_.run();
   return exit_status_;
+}
+
+void Master::begin_ticks() {
+  sampled_at_ = monotonic_now();
+  tick();
 }
 
 // --- starting ---------------------------------------------------------------------------------
@@ -179,6 +211,7 @@ void Master::become_worker_process(std::uint32_t slot, UniqueFd link) {
                   .table = &steering_.table(),
                   .clients = &steering_.clients(),
                   .counting = steering_.counting(),
+                  .bank = options_.terms.bank,
                   .identity = options_.identity,
                   .link = WorkerLink{UniqueFd{}}};
   std::vector<int> kept{link.get()};
@@ -203,7 +236,6 @@ void Master::await_word(std::uint32_t slot) {
                          [this, slot, life = worker.life](error_code error, std::size_t bytes) {
                            Worker& w = *workers_[slot];
                            if (w.life != life || error == asio::error::operation_aborted) return;
-                           w.link.close();
                            if (error) return;  // died before it said anything: on_exit() follows
                            on_word(slot, std::string_view{w.word}.substr(0, bytes - 1));
                          });
@@ -213,20 +245,23 @@ void Master::on_word(std::uint32_t slot, std::string_view line) {
   Worker& worker = *workers_[slot];
   if (!line.empty()) {
     spdlog::error("slot {}: worker {} cannot serve: {}", slot, worker.pid, line);
+    if (!in_charge_) return give_up({fmt::format("a worker cannot serve: {}", line), ""});
     if (!ready_once_) {  // nothing ever worked: the cause is in this host or this configuration
       exit_status_ = EXIT_FAILURE;
       stop("a worker could not start");
     }
     return;
   }
-  if (stopping_) return;
+  if (stopping_ || succeeded_) return;
   worker.state = WorkerState::serving;
-  steering_.table().mark_serving(slot);
-  spdlog::info("slot {}: worker {} serves", slot, worker.pid);
+  if (in_charge_) steering_.table().mark_serving(slot);
+  spdlog::info("slot {}: worker {} {}", slot, worker.pid, in_charge_ ? "serves" : "is ready");
   if (ready_once_) return;
-  ready_once_ =
+  const bool all_ready =
       std::ranges::all_of(workers_, [](const auto& w) { return w->state == WorkerState::serving; });
-  if (!ready_once_) return;
+  if (!all_ready) return;
+  if (!in_charge_) return report_ready();
+  ready_once_ = true;
   if (on_ready_) on_ready_();
   tell_manager();
 }
@@ -247,21 +282,24 @@ void Master::on_exit(std::uint32_t slot) {
   const int waited = ::waitid(P_PID, static_cast<id_t>(worker.pid), &exit, WEXITED | WNOHANG);
   if (waited != 0 || exit.si_pid == 0) return await_exit(slot);
 
-  // Down first, so that nothing more is steered to it; then the load that its sessions were.
-  steering_.table().mark_down(slot);
-  count_queue(slot);
-  steering_.clients().forget(slot);
+  if (in_charge_ && !succeeded_) clear_up_after(slot);
   const pid_t pid = std::exchange(worker.pid, 0);
   ++worker.life;
   worker.pidfd.close();
   worker.link.close();
   worker.busy = 0;
+  if (succeeded_) {
+    worker.state = WorkerState::gone;
+    return finish_if_empty();
+  }
   if (stopping_) {
     worker.state = WorkerState::gone;
     if (exit.si_code != CLD_EXITED || exit.si_status != 0)
       spdlog::warn("slot {}: worker {} ended with {}", slot, pid, describe(exit));
     return finish_if_empty();
   }
+  if (!in_charge_)
+    return give_up({fmt::format("a worker ended with {} before it served", describe(exit)), ""});
   worker.pause.cancel();
   if (worker.state == WorkerState::draining && exit.si_code == CLD_EXITED && exit.si_status == 0) {
     spdlog::info("slot {}: worker {} has drained; its successor starts now", slot, pid);
@@ -272,6 +310,20 @@ void Master::on_exit(std::uint32_t slot) {
                 describe(exit),
                 pause.count() == 0 ? "now" : fmt::format("in {}", format_duration(pause)));
   restart_after(slot, pause);
+}
+
+/// After the slot's worker died: nothing more is steered there, and nothing of it stays counted but
+/// what is left to its successor. One that still waited for the slot leaves nothing.
+void Master::clear_up_after(std::uint32_t slot) {
+  steering::LoadTable& table = steering_.table();
+  const auto owner = table.owner(slot);
+  const bool anothers = owner && owner->pid != workers_[slot]->pid;
+  if (!anothers) {
+    table.mark_down(slot);
+    count_queue(slot);
+    table.clear_owner(slot, workers_[slot]->pid);
+  }
+  steering_.clients().forget(slot, options_.terms.bank);
 }
 
 /// What stays counted of a slot whose worker died: connections in its accept queues or, where the
@@ -306,10 +358,16 @@ void Master::await_signal() {
 }
 
 void Master::on_signal(int number) {
+  if (succeeded_) {
+    spdlog::info("{}: a new master is in charge; this one ends with its workers",
+                 ::strsignal(number));
+    return;
+  }
   if (number == SIGHUP) {
     if (!stopping_) (void)reload();  // it has logged what came of it
     return;
   }
+  if (number == SIGUSR2) return upgrade({}, [](const Result<pid_t>&) {});  // logged likewise
   if (!stopping_) return stop(::strsignal(number));
   if (std::exchange(killing_, true)) return;
   spdlog::warn("{} again: ending at once", ::strsignal(number));
@@ -319,9 +377,12 @@ void Master::on_signal(int number) {
 void Master::stop(std::string_view why) {
   if (std::exchange(stopping_, true)) return;
   spdlog::info("stopping: {}", why);
+  if (upgrade_) upgrade_failed({"weir is stopping", ""});
+  for (const auto& predecessor : predecessors_)
+    ::pidfd_send_signal(predecessor->pidfd.native_handle(), SIGTERM, nullptr, 0);
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
     Worker& worker = *workers_[slot];
-    steering_.table().mark_down(slot);
+    if (in_charge_) steering_.table().mark_down(slot);
     worker.pause.cancel();
     worker.state = worker.pid == 0 ? WorkerState::gone : WorkerState::stopping;
     if (worker.pid != 0) ::kill(worker.pid, SIGTERM);
@@ -369,22 +430,32 @@ Result<void> Master::drain(std::uint32_t slot) {
 void Master::kill_all() noexcept {
   for (const auto& worker : workers_)
     if (worker->pid != 0) ::kill(worker->pid, SIGKILL);
+  for (const auto& predecessor : predecessors_)
+    ::pidfd_send_signal(predecessor->pidfd.native_handle(), SIGKILL, nullptr, 0);
 }
 
 void Master::finish_if_empty() {
-  if (!stopping_) return;
+  if (!stopping_ && !succeeded_) return;
   if (std::ranges::any_of(workers_, [](const auto& w) { return w->pid != 0; })) return;
-  spdlog::info("stopped");
+  if (!predecessors_.empty()) return;
+  if (succeeded_)
+    spdlog::info("ended: process {} has taken over", successor_);
+  else
+    spdlog::info("stopped");
   io_.stop();
 }
 
 // --- looking after ----------------------------------------------------------------------------
 
 void Master::tick() {
+  if (succeeded_) return;
   const Instant now = monotonic_now();
-  steering_.reconcile(now);
+  // While sessions go from old workers to new ones, the open connections of a slot are fewer than
+  // its load: they are not drift, and to be levelled only when all have arrived.
+  if (predecessors_.empty()) steering_.reconcile(now);
+  if (!predecessors_.empty() && !stopping_) order_hand_over();
   end_hung_workers(now);
-  if (!stopping_) look_at_balance(now);
+  if (!stopping_ && predecessors_.empty()) look_at_balance(now);
   if (now - sampled_at_ >= kBusyWindow) sample_busy(now);
   tell_manager();
   tick_.expires_after(kTick);
@@ -395,13 +466,13 @@ void Master::tick() {
 
 void Master::end_hung_workers(Instant now) {
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
-    const Worker& worker = *workers_[slot];
-    if (worker.pid == 0) continue;
+    const auto owner = steering_.table().owner(slot);  // may be one of the master before
+    if (!owner || workers_[slot]->pid == 0) continue;
     const std::uint64_t awake_at = steering_.table().snapshot(slot).row.awake_at_ns;
     if (!hang_watch_.is_over(slot, awake_at, now)) continue;
-    spdlog::error("slot {}: worker {} has not woken for {}: killing it", slot, worker.pid,
+    spdlog::error("slot {}: worker {} has not woken for {}: killing it", slot, owner->pid,
                   format_duration(options_.hang_kill));
-    ::kill(worker.pid, SIGKILL);  // which a stopped process dies of as well
+    ::kill(owner->pid, SIGKILL);  // which a stopped process dies of as well
   }
 }
 
@@ -432,7 +503,7 @@ ServiceState Master::service_state(Instant now) {
 }
 
 void Master::tell_manager() {
-  if (!manager_) return;
+  if (!manager_ || !in_charge_ || succeeded_) return;
   const Instant now = monotonic_now();
   const std::string due = report_.due(service_state(now), now);
   if (due.empty()) return;

@@ -15,12 +15,10 @@ void write_line(int fd, std::string line) noexcept {
 
 void WorkerLink::ready() noexcept {
   write_line(fd_.get(), {});
-  fd_.reset();
 }
 
 void WorkerLink::failed(const Error& error) noexcept {
   write_line(fd_.get(), to_string(error));
-  fd_.reset();
 }
 
 }  // namespace weir::process

@@ -13,27 +13,31 @@ constexpr Duration kGrain = std::chrono::milliseconds{5};
 }  // namespace
 
 Drainer::Drainer(DrainFor purpose, session::Sessions& sessions, Acceptor& acceptor,
-                 steering::WorkerSlot& slot, Duration timeout, Duration close_timeout, Instant now)
+                 steering::WorkerSlot& slot, std::size_t count, Duration timeout,
+                 Duration close_timeout, Instant now)
     : purpose_{purpose},
       sessions_{sessions},
       acceptor_{acceptor},
-      schedule_{sessions.open_count(), now, timeout, slot.slot(), slot.slots()},
+      schedule_{count, now, timeout, slot.slot(), slot.slots()},
       patience_ends_{schedule_.end() + close_timeout},
       ran_at_{now - kGrain} {
-  spdlog::debug("draining: closing {} sessions", sessions.open_count());
+  spdlog::debug("draining: closing {} sessions", count);
   if (purpose == DrainFor::service_end) sessions.refuse_upgrades();
 }
 
 void Drainer::close(std::size_t count, Instant now) {
+  using Which = session::Sessions::Which;
   if (purpose_ == DrainFor::service_end)
     sessions_.close_some(count, wire::CloseCode::going_away, "server is shutting down", now);
   else
-    sessions_.close_some(count, wire::CloseCode::service_restart, "server is restarting", now);
+    sessions_.close_some(count, wire::CloseCode::service_restart, "server is restarting", now,
+                         purpose_ == DrainFor::handover ? Which::that_stay : Which::all);
 }
 
 void Drainer::close_due(Instant now) {
   ran_at_ = now;
-  if (now >= schedule_.end() || acceptor_.stopped()) {  // also those that have opened since
+  const bool accepts_no_more = purpose_ != DrainFor::handover && acceptor_.stopped();
+  if (now >= schedule_.end() || accepts_no_more) {  // also those that have opened since
     if (upgraded_ == sessions_.traffic().upgraded) return;
     upgraded_ = sessions_.traffic().upgraded;
     return close(sessions_.open_count(), now);
@@ -46,7 +50,12 @@ void Drainer::close_due(Instant now) {
 void Drainer::finish(Instant now) {
   if (finished_) return;
   const bool empty = sessions_.open_count() == 0;
-  if (purpose_ == DrainFor::successor) {
+  if (purpose_ == DrainFor::handover) {
+    finished_ = now >= patience_ends_;
+    if (finished_)
+      sessions_.close_some(sessions_.open_count(), wire::CloseCode::service_restart,
+                           "server is restarting", now);
+  } else if (purpose_ == DrainFor::successor) {
     // Its listeners stay: what waits there is its successor's.
     if (!acceptor_.stopped() && (empty || now >= schedule_.end())) acceptor_.stop();
     finished_ = now >= patience_ends_;

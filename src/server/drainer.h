@@ -18,14 +18,17 @@ namespace weir::server {
 enum class DrainFor : std::uint8_t {
   service_end,  // close 1001; who knocks is told 503 while sessions are left
   successor,    // close 1012; what is on its way to this worker is still taken in, until the end
+  handover,     // close 1012, those that cannot be given to the successor, which serves already
 };
 
 class Drainer {
  public:
-  /// Begins. Sessions and acceptor are borrowed. `timeout`: the closes are spread over it;
-  /// `close_timeout`: what is still handshaking after both is dropped.
+  /// Begins. Sessions and acceptor are borrowed. `count`: so many sessions are to be closed;
+  /// `timeout`: the closes are spread over it; `close_timeout`: what is still handshaking, or has
+  /// found no room at the successor, after both is dropped.
   Drainer(DrainFor purpose, session::Sessions& sessions, Acceptor& acceptor,
-          steering::WorkerSlot& slot, Duration timeout, Duration close_timeout, Instant now);
+          steering::WorkerSlot& slot, std::size_t count, Duration timeout, Duration close_timeout,
+          Instant now);
 
   /// Closes what is due; once a turn of the loop, before what is queued is flushed.
   void close_due(Instant now);

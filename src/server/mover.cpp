@@ -21,6 +21,15 @@ using session::Carried;
 constexpr Duration kLookAgain = std::chrono::milliseconds{20};
 constexpr Duration kComplainPause = std::chrono::seconds{10};
 
+/// The letter's content as what its kind says that it is; nothing if it has another size.
+template <class T>
+std::optional<T> content_of(const Letter& letter) noexcept {
+  if (letter.content.size() != sizeof(T)) return std::nullopt;
+  T content;
+  std::memcpy(&content, letter.content.data(), sizeof content);
+  return content;
+}
+
 }  // namespace
 
 Mover::Mover(io::Ring& ring, session::Sessions& sessions, steering::WorkerSlot& slot, int reader,
@@ -40,8 +49,9 @@ void Mover::arm() {
 }
 
 void Mover::on_letters(const io::Completion& completion, Instant now) {
+  if (hand_over_) return;
   if (completion.result > 0) read_letters(now);
-  if (!completion.more()) arm();
+  if (!completion.more() && !hand_over_) arm();
 }
 
 void Mover::look(Instant now) {
@@ -53,7 +63,10 @@ void Mover::read_letters(Instant now) {
   for (int i = 0; i < kLettersPerTurn; ++i) {
     Letter letter;
     switch (inbox_.look(letter)) {
-      case Inbox::Look::letter: read(std::move(letter), now); break;
+      case Inbox::Look::letter:
+        read(std::move(letter), now);
+        if (hand_over_) return;
+        break;
       case Inbox::Look::empty: return;
       case Inbox::Look::damaged:
         spdlog::error("a letter that is none was in this slot's inbox");
@@ -74,10 +87,22 @@ void Mover::read_letters(Instant now) {
 /// Off the queue first: what follows reads from the socket, or sends.
 void Mover::read(Letter letter, Instant now) {
   inbox_.take_off();
-  if (letter.kind == LetterKind::give)
-    obey(letter);
-  else
-    take_session(std::move(letter), now);
+  switch (letter.kind) {
+    case LetterKind::session:
+    case LetterKind::returned: return take_session(std::move(letter), now);
+    case LetterKind::give:
+      if (const auto order = content_of<process::GiveOrder>(letter)) give(*order);
+      return;
+    case LetterKind::hand_over:
+      hand_over_ = content_of<process::HandOverOrder>(letter);
+      if (hand_over_) ring_.cancel(Tag::of(Op::inbox));
+      return;
+    case LetterKind::sums:
+      if (const auto sums = content_of<weir_row>(letter)) add(*sums);
+      return;
+  }
+  spdlog::warn("a letter of an unknown kind {} was in this slot's inbox",
+               static_cast<unsigned>(letter.kind));
 }
 
 void Mover::take_session(Letter letter, Instant now) {
@@ -95,13 +120,22 @@ void Mover::take_session(Letter letter, Instant now) {
   spdlog::error("lost a session of slot {}: {}", letter.from, to_string(taken.error()));
 }
 
-void Mover::obey(const Letter& letter) {
-  process::GiveOrder order{};
-  if (letter.content.size() != sizeof order) return;
-  std::memcpy(&order, letter.content.data(), sizeof order);
+void Mover::give(const process::GiveOrder& order) {
   if (order.target >= writers_.size() || order.target == slot_.slot()) return;
   const std::size_t given = sessions_.give(order.count, order.target);
   spdlog::debug("gives {} of {} sessions to slot {}", given, order.count, order.target);
+}
+
+void Mover::add(const weir_row& sums) noexcept {
+  if (!sums_) sums_.emplace();
+  steering::add_sums(*sums_, sums);
+}
+
+void Mover::post_sums(const weir_row& sums) noexcept {
+  // Should there be no room for it, nothing is lost but numbers.
+  if (process::post(writers_[slot_.slot()], LetterKind::sums, slot_.slot(),
+                    std::as_bytes(std::span{&sums, 1})) != Posted::posted)
+    spdlog::warn("what was counted since the slot was handed over is lost");
 }
 
 Carried Mover::carry(int fd, std::span<const std::byte> parcel, std::uint32_t target) noexcept {

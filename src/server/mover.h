@@ -1,10 +1,12 @@
 // Mover: a worker's end of the inboxes: takes in the sessions that other workers give to it, posts
 // those that it gives, and does what the master orders. Knows what a session costs in the load
-// table, which moves with it; what a session is, Sessions knows.
+// table, which moves with it; what a session is, Sessions knows. Made when the slot is this
+// worker's.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "weir/base/clock.h"
@@ -30,6 +32,17 @@ class Mover final : public session::Carrier {
   /// When look() has something to do, beside what completions bring.
   [[nodiscard]] std::optional<Instant> next() const noexcept { return look_at_; }
 
+  /// What the master has ordered, once it has: no letter is read from then on.
+  [[nodiscard]] const std::optional<process::HandOverOrder>& hand_over() const noexcept {
+    return hand_over_;
+  }
+  /// After the last session went: tells the successor what was counted since the slot was let go.
+  void post_sums(const weir_row& sums) noexcept;
+  /// What former workers of the slot posted as such since this was last asked.
+  [[nodiscard]] std::optional<weir_row> take_sums() noexcept {
+    return std::exchange(sums_, std::nullopt);
+  }
+
   [[nodiscard]] session::Carried carry(int fd, std::span<const std::byte> parcel,
                                        std::uint32_t target) noexcept override;
 
@@ -39,7 +52,8 @@ class Mover final : public session::Carrier {
   void read_letters(Instant now);
   void read(process::Letter letter, Instant now);
   void take_session(process::Letter letter, Instant now);
-  void obey(const process::Letter& letter);
+  void give(const process::GiveOrder& order);
+  void add(const weir_row& sums) noexcept;
   void arm();
 
   io::Ring& ring_;
@@ -48,6 +62,8 @@ class Mover final : public session::Carrier {
   int reader_;
   std::vector<int> writers_;
   process::Inbox inbox_;
+  std::optional<process::HandOverOrder> hand_over_;
+  std::optional<weir_row> sums_;
   std::optional<Instant> look_at_;
   std::optional<Instant> complained_at_;
 };

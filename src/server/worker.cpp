@@ -1,6 +1,7 @@
 #include "weir/server/worker.h"
 
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -24,6 +25,10 @@ using steering::add_own;
 
 /// Between two ticks, at which deadlines are looked at too, however long the hang threshold is.
 constexpr Duration kTickMax = std::chrono::milliseconds{100};
+/// Between two looks at whether the slot is nobody's yet.
+constexpr Duration kLookForSlot = std::chrono::milliseconds{1};
+/// Between two tries to give what could not be given, while handing over.
+constexpr Duration kGiveAgain = std::chrono::milliseconds{10};
 
 Result<UniqueFd> drain_signals() {
   sigset_t set;
@@ -97,27 +102,49 @@ Worker::Worker(const WorkerOptions& options, process::WorkerSeat& seat, session:
                std::optional<tls::Context> tls, io::Ring ring, io::BufferRing buffers,
                UniqueFd signals)
     : options_{options},
-      slot_{seat.table->raw(), seat.slot, seat.counting},
+      seat_{seat},
+      slot_{seat.table->raw(), seat.slot, seat.counting, steering::WorkerSlot::Standing::waits},
       ring_{std::move(ring)},
       buffers_{std::move(buffers)},
       signals_{std::move(signals)},
-      gate_{steering::ClientDesk{seat.table->raw(), *seat.clients, seat.slot}},
+      gate_{steering::ClientDesk{seat.table->raw(), *seat.clients, seat.slot, seat.bank}},
       tls_{std::move(tls)},
       sessions_{
           ring_,          buffers_, handler, gate_, tls_ ? &*tls_ : nullptr, options_.sessions,
           monotonic_now()},
-      earlier_{slot_.row()},
-      now_{monotonic_now()},
-      acceptor_{std::make_unique<Acceptor>(ring_, slot_, seat.listeners, options_.hang_threshold)},
-      mover_{std::make_unique<Mover>(ring_, sessions_, slot_, seat.inbox, seat.inboxes)} {
+      now_{monotonic_now()} {
   arm_signal();
-  if (options_.hang_threshold.count() > 0) arm_tick();
-  slot_.woke(now_);
+  ring_.poll_multishot(seat.link.fd(), Tag::of(Op::link));
 }
 
 Worker::~Worker() = default;
 
+bool Worker::await_slot() {
+  const steering::Tenure self{.pid = ::getpid(), .bank = seat_.bank};
+  while (!slot_.take(self)) {
+    // Nothing wakes whoever waits for a word in memory; a look a millisecond is soon enough.
+    if (const auto waited = ring_.submit_and_wait(kLookForSlot); !waited) {
+      spdlog::critical("{}", to_string(waited.error()));
+      return false;
+    }
+    ring_.reap([this](const io::Completion& c) { dispatch(c); });
+    if (stop_now_) return false;
+  }
+  return true;
+}
+
+void Worker::begin_serving() {
+  earlier_ = slot_.row();
+  now_ = monotonic_now();
+  slot_.woke(now_);
+  acceptor_ = std::make_unique<Acceptor>(ring_, slot_, seat_.listeners, options_.hang_threshold);
+  mover_ = std::make_unique<Mover>(ring_, sessions_, slot_, seat_.inbox, seat_.inboxes);
+  if (options_.hang_threshold.count() > 0) arm_tick();
+}
+
 int Worker::run() {
+  if (!await_slot()) return EXIT_SUCCESS;
+  begin_serving();
   while (!stop_now_) {
     // Flushing ends sessions too, and the sleep may be long: what that means comes before it.
     sessions_.flush(now_);
@@ -139,9 +166,12 @@ int Worker::run() {
     sessions_.run_deadlines(now_);
     if (drainer_) drainer_->close_due(now_);
     mover_->look(now_);
+    take_sums();
     acceptor_->look(now_, sessions_.traffic().ended != ends_reported_);
     report_turn(woke, sleeps, completions);
+    if (mover_->hand_over()) hand_over();
   }
+  if (let_go_with_) mover_->post_sums(steering::sums_since(slot_.row(), *let_go_with_));
   return EXIT_SUCCESS;
 }
 
@@ -154,6 +184,7 @@ void Worker::dispatch(const io::Completion& completion) {
     case Op::signal: return on_signal(completion.result);
     case Op::tick: return arm_tick();
     case Op::inbox: return mover_->on_letters(completion, now_);
+    case Op::link: return on_master_death();
     case Op::ignored: return;
   }
   spdlog::error("completion of an unknown operation {}", completion.tag.user_data());
@@ -177,19 +208,70 @@ void Worker::arm_signal() {
 void Worker::on_signal(int result) {
   if (result == static_cast<int>(sizeof signal_)) {
     const bool terminate = signal_.ssi_signo == SIGTERM;
+    if (!slot_.owns() && !let_go_with_) {
+      stop_now_ = true;
+      return;
+    }
     if (terminate && std::exchange(stopping_, true)) {
       stop_now_ = true;
       return;
     }
     if (terminate || drainer_ == nullptr)
-      drainer_ = std::make_unique<Drainer>(terminate ? DrainFor::service_end : DrainFor::successor,
-                                           sessions_, *acceptor_, slot_, options_.drain_timeout,
-                                           options_.sessions.close_timeout, now_);
+      drainer_ = std::make_unique<Drainer>(
+          terminate ? DrainFor::service_end : DrainFor::successor, sessions_, *acceptor_, slot_,
+          sessions_.open_count(), options_.drain_timeout, options_.sessions.close_timeout, now_);
   }
   arm_signal();
 }
 
+/// The workers go on without a master; only one that does not serve yet is nobody's any more.
+void Worker::on_master_death() {
+  if (!slot_.owns() && !let_go_with_) stop_now_ = true;
+}
+
+// --- making way for a successor ---------------------------------------------------------------
+
+/// Once a turn, from the order on.
+void Worker::hand_over() {
+  if (!let_go_with_) {
+    if (!acceptor_->stopped()) acceptor_->stop();
+    if (!acceptor_->ended()) return;  // who is accepted in between is still this worker's
+    report_ends();
+    slot_.let_go();
+    let_go_with_ = slot_.row();
+    if (const auto version = static_cast<std::uint16_t>(mover_->hand_over()->parcel_version))
+      sessions_.carry_by(*mover_, version);
+    else
+      sessions_.carry_no_more();
+    const std::size_t open = sessions_.open_count();
+    const std::size_t given = give_all();
+    spdlog::debug("hands over {} of {} sessions", given, open);
+    if (drainer_ == nullptr)
+      drainer_ = std::make_unique<Drainer>(DrainFor::handover, sessions_, *acceptor_, slot_,
+                                           open - std::min(given, open), options_.drain_timeout,
+                                           options_.sessions.close_timeout, now_);
+    return;
+  }
+  // Also those that have opened since, and those that found no room.
+  if (now_ - gave_at_ >= kGiveAgain || gave_upgraded_ != sessions_.traffic().upgraded)
+    (void)give_all();
+}
+
+std::size_t Worker::give_all() {
+  gave_at_ = now_;
+  gave_upgraded_ = sessions_.traffic().upgraded;
+  return sessions_.give(sessions_.open_count(), slot_.slot());
+}
+
 // --- reporting --------------------------------------------------------------------------------
+
+/// Of workers that handed the slot over to this one.
+void Worker::take_sums() {
+  const auto sums = mover_->take_sums();
+  if (!sums) return;
+  steering::add_sums(earlier_, *sums);
+  steering::add_sums(slot_.row(), *sums);
+}
 
 void Worker::report_ends() {
   const session::Traffic& traffic = sessions_.traffic();
@@ -220,6 +302,7 @@ std::optional<Duration> Worker::sleep_limit(Instant now) const {
   // A session on its way is served by nobody: no tick is soon enough for it.
   if (mover_->next() && *mover_->next() <= now) return Duration::zero();
   if (sessions_.waits_to_leave()) return session::Sessions::kLeaveAgain;
+  if (let_go_with_) return kGiveAgain;
   if (options_.hang_threshold.count() > 0) return std::nullopt;
   std::optional<Duration> limit;
   const auto at_most = [&](Duration d) { limit = limit ? std::min(*limit, d) : d; };

@@ -180,7 +180,7 @@ void Sessions::free_if_done(Session& session) {
 }
 
 std::size_t Sessions::close_some(std::size_t count, CloseCode code, std::string_view reason,
-                                 Instant now) {
+                                 Instant now, Which which) {
   now_ = now;
   const std::size_t places = slab_.size() * kSlabChunk;
   std::size_t closed = 0;
@@ -188,6 +188,7 @@ std::size_t Sessions::close_some(std::size_t count, CloseCode code, std::string_
     Session& session = at(static_cast<std::uint32_t>(close_next_));
     close_next_ = (close_next_ + 1) % places;
     if (session.state != State::open) continue;
+    if (which == Which::that_stay && (session.leaving || may_leave(session))) continue;
     begin_close(session, code, reason, now);
     ++closed;
   }

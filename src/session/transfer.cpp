@@ -18,13 +18,13 @@
 namespace weir::session {
 
 bool Sessions::may_leave(Session& session) {
-  if (session.state != State::open || session.leaving || session.stays || session.secure)
+  if (session.state != State::open || session.leaving || session.stays || session.secure ||
+      carrier_ == nullptr)
     return false;
   return handler_.can_move(Peer{*this, session});
 }
 
 std::size_t Sessions::give(std::size_t count, std::uint32_t target) {
-  if (carrier_ == nullptr) return 0;
   const std::size_t places = slab_.size() * kSlabChunk;
   std::size_t given = 0;
   for (std::size_t looked = 0; looked < places && given < count; ++looked) {
@@ -60,6 +60,7 @@ void Sessions::leave_if_ready(Session& session) {
   if (!session.leaving || session.receive_armed || session.send_in_flight) return;
   // What lies in a receive buffer is copied out by flush().
   if (session.listed != 0 && to_flush_[session.listed - 1].buffer != kNoBuffer) return;
+  if (carrier_ == nullptr) return stop_leaving(session);
   const std::span<const std::byte> parcel = pack_up(session);
   switch (carrier_->carry(session.fd, parcel, session.target)) {
     case Carried::taken: return leave(session);
@@ -133,8 +134,8 @@ std::span<const std::byte> Sessions::pack_up(Session& session) {
         .window_bits = in.window_bits(),
         .window = std::span{packing_->in}.first(in.window(std::span{packing_->in}))};
   }
-  packing_->parcel.resize(packed_size(parcel));
-  session::pack(parcel, packing_->parcel);
+  packing_->parcel.resize(packed_size(parcel, parcel_version_));
+  session::pack(parcel, packing_->parcel, parcel_version_);
   return packing_->parcel;
 }
 

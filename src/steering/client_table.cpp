@@ -2,6 +2,8 @@
 
 #include <netinet/in.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -62,46 +64,86 @@ std::uint32_t client_sets_for(const ClientLimits& limits, std::uint64_t connecti
 
 Result<ClientTable> ClientTable::in_shared_memory(std::uint32_t sets, std::uint32_t slots,
                                                   std::uint32_t places) {
-  return map(MAP_ANONYMOUS, -1, sets, slots, places);
+  UniqueFd accounts{::memfd_create("weir-clients", MFD_CLOEXEC)};
+  if (!accounts ||
+      ::ftruncate(accounts.get(), static_cast<off_t>(sets * sizeof(weir_client_set))) != 0)
+    return os_error("making the clients' table", errno);
+  auto table = over_map(accounts.get(), sets, slots, places);
+  if (table) table->accounts_ = std::move(accounts);
+  return table;
 }
 
 Result<ClientTable> ClientTable::over_map(int map_fd, std::uint32_t sets, std::uint32_t slots,
                                           std::uint32_t places) {
-  return map(0, map_fd, sets, slots, places);
+  UniqueFd notes{::memfd_create("weir-client-notes", MFD_CLOEXEC)};
+  if (!notes) return os_error("making the workers' notes on clients", errno);
+  return map(map_fd, std::move(notes), sets, slots, places);
 }
 
-Result<ClientTable> ClientTable::map(int flags, int map_fd, std::uint32_t sets, std::uint32_t slots,
-                                     std::uint32_t places) {
+Result<ClientTable> ClientTable::inherit(UniqueFd accounts, UniqueFd notes, std::uint32_t sets,
+                                         std::uint32_t slots, std::uint32_t places) {
+  auto table = map(accounts.get(), std::move(notes), sets, slots, places);
+  if (table) table->accounts_ = std::move(accounts);
+  return table;
+}
+
+Result<ClientTable> ClientTable::map(int accounts, UniqueFd notes, std::uint32_t sets,
+                                     std::uint32_t slots, std::uint32_t places) {
   ClientTable table;
   table.sets_ = sets;
-  table.slots_ = slots;
   table.places_ = std::max(places, 1U);
-  constexpr int access = PROT_READ | PROT_WRITE;
-  void* at = ::mmap(nullptr, sets * sizeof(weir_client_set), access, MAP_SHARED | flags, map_fd, 0);
+  void* const at = ::mmap(nullptr, sets * sizeof(weir_client_set), PROT_READ | PROT_WRITE,
+                          MAP_SHARED, accounts, 0);
   if (at == MAP_FAILED) return os_error("mapping the clients' table", errno);
   table.set_ = static_cast<weir_client_set*>(at);
-  // Not reserved: a page is there once a session of its places has been counted.
-  at = ::mmap(nullptr, std::size_t{slots} * table.places_ * sizeof(std::uint32_t), access,
-              MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (at == MAP_FAILED) return os_error("mapping the workers' notes on clients", errno);
-  table.notes_ = static_cast<std::uint32_t*>(at);
+  table.file_ = std::move(notes);
+  if (auto grown = table.grow(slots); !grown) return grown.error();
   return table;
 }
 
 ClientTable::ClientTable(ClientTable&& other) noexcept
     : set_{std::exchange(other.set_, nullptr)},
-      notes_{std::exchange(other.notes_, nullptr)},
+      accounts_{std::move(other.accounts_)},
+      file_{std::move(other.file_)},
+      mappings_{std::exchange(other.mappings_, {})},
+      notes_{std::exchange(other.notes_, {})},
       sets_{other.sets_},
-      slots_{other.slots_},
       places_{other.places_} {}
 
 ClientTable::~ClientTable() {
   if (set_ != nullptr) ::munmap(set_, sets_ * sizeof(weir_client_set));
-  if (notes_ != nullptr) ::munmap(notes_, std::size_t{slots_} * places_ * sizeof(std::uint32_t));
+  for (const Mapping& mapping : mappings_) ::munmap(mapping.at, mapping.bytes);
 }
 
-void ClientTable::forget(std::uint32_t slot) noexcept {
-  for (std::uint32_t& note : notes(slot)) {
+std::size_t ClientTable::slot_bytes() const noexcept {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t bytes = std::size_t{kBanks} * places_ * sizeof(std::uint32_t);
+  return (bytes + page - 1) / page * page;
+}
+
+Result<void> ClientTable::grow(std::uint32_t slots) {
+  const std::size_t before = notes_.size();
+  if (slots <= before) return {};
+  // A page is there once a session of its places has been counted.
+  const std::size_t offset = before * slot_bytes();
+  const std::size_t bytes = (slots - before) * slot_bytes();
+  struct stat found {};
+  const bool is_there =
+      ::fstat(file_.get(), &found) == 0 && found.st_size >= static_cast<off_t>(offset + bytes);
+  if (!is_there && ::ftruncate(file_.get(), static_cast<off_t>(offset + bytes)) != 0)
+    return os_error("making room for the workers' notes on clients", errno);
+  void* const at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                          file_.get(), static_cast<off_t>(offset));
+  if (at == MAP_FAILED) return os_error("mapping the workers' notes on clients", errno);
+  mappings_.push_back({.at = at, .bytes = bytes});
+  for (std::size_t i = 0; i < slots - before; ++i)
+    notes_.push_back(
+        reinterpret_cast<std::uint32_t*>(static_cast<std::byte*>(at) + i * slot_bytes()));
+  return {};
+}
+
+void ClientTable::forget(std::uint32_t slot, std::uint32_t bank) noexcept {
+  for (std::uint32_t& note : notes(slot, bank)) {
     if (note == 0) continue;
     const std::uint32_t way = std::exchange(note, 0) - 1;
     if (way < sets_ * WEIR_CLIENT_WAYS)  // its writer may have been taken over
@@ -111,8 +153,12 @@ void ClientTable::forget(std::uint32_t slot) noexcept {
 
 // --- a worker's -------------------------------------------------------------------------------
 
-ClientDesk::ClientDesk(weir_table& table, ClientTable& clients, std::uint32_t slot) noexcept
-    : table_{&table}, row_{&table.row[slot]}, sets_{clients.sets()}, notes_{clients.notes(slot)} {}
+ClientDesk::ClientDesk(weir_table& table, ClientTable& clients, std::uint32_t slot,
+                       std::uint32_t bank) noexcept
+    : table_{&table},
+      row_{&table.row[slot]},
+      sets_{clients.sets()},
+      notes_{clients.notes(slot, bank)} {}
 
 /// Counts one connection in at the client's way; nothing if its set is full.
 ClientDesk::Claim ClientDesk::claim(weir_client_id id, Instant now) noexcept {

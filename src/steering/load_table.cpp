@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -98,6 +99,13 @@ Result<LoadTable> LoadTable::in_shared_memory() {
   return LoadTable{*table};
 }
 
+Result<UniqueFd> LoadTable::make_file() {
+  UniqueFd file{::memfd_create("weir-load", MFD_CLOEXEC)};
+  if (!file || ::ftruncate(file.get(), sizeof(weir_table)) != 0)
+    return os_error("making the load table", errno);
+  return file;
+}
+
 Result<LoadTable> LoadTable::over_map(int map_fd) {
   const auto mapped = map_table(0, map_fd);
   if (!mapped) return mapped.error();
@@ -132,6 +140,7 @@ void LoadTable::configure(const TableOptions& options) {
     table_->steered[slot] = {
         .step = step_of(slot < weights.size() ? weights[slot] : 1), .assigned = 0, .pad = {}};
     table_->row[slot] = {};
+    table_->owner[slot] = 0;
   }
   table_->total = {};
   table_->ticket = {};
@@ -210,6 +219,17 @@ void LoadTable::restart_slot(std::uint32_t slot, std::uint64_t queued) noexcept 
     Word{table_->total.value}.fetch_add(queued - before, std::memory_order_relaxed);
   else
     take_count(table_->total.value, before - queued);
+}
+
+std::optional<Tenure> LoadTable::owner(std::uint32_t slot) const noexcept {
+  return Tenure::of(Word{table_->owner[slot]}.load(std::memory_order_acquire));
+}
+
+bool LoadTable::clear_owner(std::uint32_t slot, pid_t dead) noexcept {
+  __u64 word = Word{table_->owner[slot]}.load(std::memory_order_acquire);
+  const auto owner = Tenure::of(word);
+  return owner && owner->pid == dead &&
+         Word{table_->owner[slot]}.compare_exchange_strong(word, 0, std::memory_order_acq_rel);
 }
 
 void LoadTable::correct_slot(std::uint32_t slot, std::int64_t connections) noexcept {

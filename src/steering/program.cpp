@@ -2,6 +2,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <memory>
 #include <string_view>
 
 #include "steer.skel.h"
@@ -45,17 +47,21 @@ Error load_error(int number) {
   }
 }
 
-}  // namespace
+/// bpftool's skeleton holds the descriptors only while it lives.
+struct Close {
+  void operator()(steer_bpf* skeleton) const noexcept { steer_bpf__destroy(skeleton); }
+};
 
-void Program::Close::operator()(steer_bpf* skeleton) const noexcept {
-  steer_bpf__destroy(skeleton);
+UniqueFd copy_of(int fd) noexcept {
+  return UniqueFd{::fcntl(fd, F_DUPFD_CLOEXEC, 3)};
 }
+
+}  // namespace
 
 Result<Program> Program::load(const Options& options) {
   libbpf_set_print(log_line);  // for the whole process; libbpf's own prints to standard error
-  steer_bpf* const opened = steer_bpf__open();
-  if (opened == nullptr) return load_error(errno);
-  Program program{opened};
+  const std::unique_ptr<steer_bpf, Close> opened{steer_bpf__open()};
+  if (!opened) return load_error(errno);
   opened->rodata->weir_behind_proxy = options.behind_proxy;
   if (options.shares != nullptr) {
     if (bpf_map__reuse_fd(opened->maps.weir_load, options.shares->table_map()) != 0 ||
@@ -64,26 +70,20 @@ Result<Program> Program::load(const Options& options) {
   } else if (bpf_map__set_max_entries(opened->maps.weir_clients, options.client_sets) != 0) {
     return os_error("sizing the clients' table", errno);
   }
-  if (const int failed = steer_bpf__load(opened); failed != 0) return load_error(-failed);
-  return program;
-}
-
-int Program::table_map() const noexcept {
-  return bpf_map__fd(skeleton_->maps.weir_load);
-}
-
-int Program::clients_map() const noexcept {
-  return bpf_map__fd(skeleton_->maps.weir_clients);
-}
-
-int Program::fd() const noexcept {
-  return bpf_program__fd(skeleton_->progs.weir_select);
+  if (const int failed = steer_bpf__load(opened.get()); failed != 0) return load_error(-failed);
+  Parts parts{.program = copy_of(bpf_program__fd(opened->progs.weir_select)),
+              .listeners = copy_of(bpf_map__fd(opened->maps.weir_listeners)),
+              .table = copy_of(bpf_map__fd(opened->maps.weir_load)),
+              .clients = copy_of(bpf_map__fd(opened->maps.weir_clients))};
+  if (!parts.program || !parts.listeners || !parts.table || !parts.clients)
+    return os_error("keeping the steering program", errno,
+                    "raise the descriptor limit (ulimit -n)");
+  return Program{std::move(parts)};
 }
 
 Result<void> Program::set_listener(std::uint32_t slot, int listener) {
   const auto socket = static_cast<std::uint64_t>(listener);
-  const int array = bpf_map__fd(skeleton_->maps.weir_listeners);
-  if (bpf_map_update_elem(array, &slot, &socket, BPF_ANY) == 0) return {};
+  if (bpf_map_update_elem(parts_.listeners.get(), &slot, &socket, BPF_ANY) == 0) return {};
   // EINVAL: not a listening SO_REUSEPORT socket; EBUSY: it is in another array already.
   return os_error("handing a listener to the steering program", errno);
 }

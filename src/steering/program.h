@@ -1,13 +1,15 @@
 // Program: one loaded instance of the steering program with its socket array, and the only file
 // that calls libbpf. What libbpf has to say goes to the log at debug level.
+//
+// It is four descriptors and nothing else: another process that is handed them has the same
+// program at work, and needs no privilege to load one.
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <utility>
 
 #include "weir/base/result.h"
-
-struct steer_bpf;  // bpftool's skeleton
+#include "weir/base/unique_fd.h"
 
 namespace weir::steering {
 
@@ -21,10 +23,20 @@ class Program {
   /// Loads the program. The error says whether it is the privilege or the kernel.
   [[nodiscard]] static Result<Program> load(const Options& options);
 
+  /// One that is loaded already. Maps that several programs share are there once for each.
+  struct Parts {
+    UniqueFd program;
+    UniqueFd listeners;  // the socket array
+    UniqueFd table;
+    UniqueFd clients;
+  };
+  explicit Program(Parts parts) noexcept : parts_{std::move(parts)} {}
+
   /// Lent until this is destroyed.
-  [[nodiscard]] int table_map() const noexcept;
-  [[nodiscard]] int clients_map() const noexcept;
-  [[nodiscard]] int fd() const noexcept;
+  [[nodiscard]] const Parts& parts() const noexcept { return parts_; }
+  [[nodiscard]] int table_map() const noexcept { return parts_.table.get(); }
+  [[nodiscard]] int clients_map() const noexcept { return parts_.clients.get(); }
+  [[nodiscard]] int fd() const noexcept { return parts_.program.get(); }
 
   /// Makes `listener`, a listening SO_REUSEPORT socket that is in no other array, the slot's.
   [[nodiscard]] Result<void> set_listener(std::uint32_t slot, int listener);
@@ -32,12 +44,7 @@ class Program {
   [[nodiscard]] Result<void> attach(int listener);
 
  private:
-  struct Close {
-    void operator()(steer_bpf* skeleton) const noexcept;
-  };
-  explicit Program(steer_bpf* skeleton) noexcept : skeleton_{skeleton} {}
-
-  std::unique_ptr<steer_bpf, Close> skeleton_;
+  Parts parts_;
 };
 
 }  // namespace weir::steering

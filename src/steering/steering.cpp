@@ -1,5 +1,6 @@
 #include "weir/steering/steering.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,6 +14,10 @@
 
 namespace weir::steering {
 namespace {
+
+UniqueFd copy_of(int fd) noexcept {
+  return UniqueFd{::fcntl(fd, F_DUPFD_CLOEXEC, 3)};
+}
 
 /// How many connections wait in a listener's accept queue; 0 if it does not say.
 std::uint64_t accept_queue(int listener) noexcept {
@@ -41,9 +46,22 @@ Result<std::vector<Program>> load_programs(const SteeringOptions& options,
 }  // namespace
 
 struct Steering::State {
+  State(const SteeringOptions& options, LoadTable the_table, ClientTable the_clients, UniqueFd file,
+        std::vector<Program> the_programs, std::string why_none)
+      : table{std::move(the_table)},
+        clients{std::move(the_clients)},
+        table_file{std::move(file)},
+        programs{std::move(the_programs)},
+        attached(options.addresses),
+        fallback_reason{std::move(why_none)},
+        listeners(options.addresses),
+        slots(options.table.slots) {}
+
   LoadTable table;
   ClientTable clients;
+  UniqueFd table_file;                      // with backend none
   std::vector<Program> programs;            // by address; empty with backend none
+  std::vector<bool> attached;               // by address: before this process had it
   std::string fallback_reason;              // empty: did not fall back
   std::vector<std::vector<int>> listeners;  // by address, then slot; borrowed
   std::vector<SlotReconciler> slots;
@@ -70,8 +88,13 @@ Result<Steering> Steering::create(const SteeringOptions& options) {
       fallback_reason = to_string(loaded.error());
   }
 
-  auto table = programs.empty() ? LoadTable::in_shared_memory()
-                                : LoadTable::over_map(programs.front().table_map());
+  UniqueFd file;
+  if (programs.empty()) {
+    auto made = LoadTable::make_file();
+    if (!made) return made.error();
+    file = std::move(*made);
+  }
+  auto table = LoadTable::over_map(file ? file.get() : programs.front().table_map());
   if (!table) return table.error();
   TableOptions configured = options.table;
   configured.client_sets = sets;
@@ -81,14 +104,82 @@ Result<Steering> Steering::create(const SteeringOptions& options) {
                      : ClientTable::over_map(programs.front().clients_map(), sets,
                                              options.table.slots, options.places);
   if (!clients) return clients.error();
-  return Steering{
-      std::make_unique<State>(State{.table = std::move(*table),
-                                    .clients = std::move(*clients),
-                                    .programs = std::move(programs),
-                                    .fallback_reason = std::move(fallback_reason),
-                                    .listeners = std::vector<std::vector<int>>(options.addresses),
-                                    .slots = std::vector<SlotReconciler>(options.table.slots),
-                                    .total_drift = {}})};
+  return Steering{std::make_unique<State>(options, std::move(*table), std::move(*clients),
+                                          std::move(file), std::move(programs),
+                                          std::move(fallback_reason))};
+}
+
+Result<Steering> Steering::inherit(const SteeringOptions& options,
+                                   const SteeringDescriptors& descriptors) {
+  UniqueFd table_fd{descriptors.table};
+  UniqueFd clients_fd{descriptors.clients};
+  UniqueFd notes{descriptors.notes};
+  std::vector<Program::Parts> parts;
+  bool any = false;
+  for (const SteeringDescriptors::OfAddress& address : descriptors.addresses) {
+    parts.push_back({.program = UniqueFd{address.program},
+                     .listeners = UniqueFd{address.listeners},
+                     .table = {},
+                     .clients = {}});
+    any |= address.program >= 0;
+  }
+  if (any == (options.backend == BackendChoice::none) &&
+      options.backend != BackendChoice::automatic)
+    return Error{fmt::format("--steer-backend {} cannot be changed to by an upgrade",
+                             to_string(options.backend)),
+                 "restart weir to change it"};
+
+  auto table = LoadTable::over_map(table_fd.get());
+  if (!table) return table.error();
+  const std::uint32_t sets = table->raw().admission.set_mask + 1;
+  std::vector<Program> programs;
+  programs.reserve(parts.size());
+  std::vector<bool> attached;
+  for (std::size_t i = 0; any && i < parts.size(); ++i) {
+    attached.push_back(static_cast<bool>(parts[i].program));
+    parts[i].table = copy_of(table_fd.get());
+    parts[i].clients = copy_of(clients_fd.get());
+    if (attached.back()) {
+      programs.emplace_back(std::move(parts[i]));
+      continue;
+    }
+    const Program over{std::move(parts[i])};  // the maps to share
+    auto program =
+        Program::load({.behind_proxy = i < options.behind_proxy.size() && options.behind_proxy[i],
+                       .client_sets = sets,
+                       .shares = &over});
+    if (!program) return program.error();
+    programs.push_back(std::move(*program));
+  }
+  auto clients = ClientTable::inherit(std::move(clients_fd), std::move(notes), sets,
+                                      options.table.slots, options.places);
+  if (!clients) return clients.error();
+  auto state = std::make_unique<State>(options, std::move(*table), std::move(*clients),
+                                       std::move(table_fd), std::move(programs), std::string{});
+  if (any) state->attached = std::move(attached);
+  return Steering{std::move(state)};
+}
+
+SteeringDescriptors Steering::descriptors() const {
+  const bool steered = !state_->programs.empty();
+  SteeringDescriptors out{
+      .table = steered ? state_->programs.front().table_map() : state_->table_file.get(),
+      .clients = steered ? state_->programs.front().clients_map() : state_->clients.sets_fd(),
+      .notes = state_->clients.notes_fd(),
+      .addresses = {}};
+  for (const Program& program : state_->programs)
+    out.addresses.push_back(
+        {.program = program.fd(), .listeners = program.parts().listeners.get()});
+  return out;
+}
+
+void Steering::apply(const TableOptions& options) {
+  LoadTable& table = state_->table;
+  table.set_policy(options.policy);
+  table.set_max_connections(options.max_connections);
+  table.set_hang_threshold(options.hang_threshold);
+  table.set_client_limits(options.clients);
+  table.set_weights(options.weights);
 }
 
 Steering::Steering(std::unique_ptr<State> state) noexcept : state_{std::move(state)} {}
@@ -125,7 +216,7 @@ Result<void> Steering::attach(std::size_t address, std::span<const int> listener
                              state_->slots.size(), address, state_->listeners.size()),
                  ""};
   state_->listeners[address].assign(listeners.begin(), listeners.end());
-  if (backend() == Backend::none) return {};
+  if (backend() == Backend::none || state_->attached[address]) return {};
 
   // The array is filled before the program runs: its first SYN finds every listener.
   Program& program = state_->programs[address];

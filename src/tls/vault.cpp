@@ -4,6 +4,8 @@
 #include <openssl/crypto.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -59,6 +61,8 @@ bool draw(TicketKey& key) noexcept {
   // 80 bytes come in one piece: the kernel cuts, or is interrupted, only past 256.
   return ::getrandom(&key, sizeof key, 0) == sizeof key;
 }
+
+constexpr int kKeyTries = 1'000;
 
 }  // namespace
 
@@ -129,20 +133,55 @@ Result<Vault> Vault::create(std::size_t bytes) {
   TicketKeys keys;
   for (TicketKey& key : keys)
     if (!draw(key)) return os_error("drawing session ticket keys", errno);
-  void* const at = ::mmap(nullptr, Memory::mapped(bytes), PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (at == MAP_FAILED)
-    return os_error("mapping memory for certificates", errno, "raise the memory limit");
-  // If the kernel will not, a core dump has the keys in it, and nothing else is worse.
-  (void)::madvise(at, Memory::mapped(bytes), MADV_DONTDUMP);
-  Vault vault{static_cast<Memory*>(at), bytes};  // zero pages: no pairs
-  put(vault.memory_->tickets, &keys, sizeof keys);
+  UniqueFd file{::memfd_create("weir-vault", MFD_CLOEXEC)};
+  if (!file || ::ftruncate(file.get(), static_cast<off_t>(Memory::mapped(bytes))) != 0)
+    return os_error("making memory for certificates", errno);
+  auto vault = map(std::move(file), bytes);
+  if (!vault) return vault;
+  put(vault->memory_->tickets, &keys, sizeof keys);  // the rest is zero: no pairs
   OPENSSL_cleanse(&keys, sizeof keys);
   return vault;
 }
 
+Result<Vault> Vault::map(UniqueFd file, std::size_t bytes) {
+  void* const at =
+      ::mmap(nullptr, Memory::mapped(bytes), PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  if (at == MAP_FAILED)
+    return os_error("mapping memory for certificates", errno, "raise the memory limit");
+  // If the kernel will not, a core dump has the keys in it, and nothing else is worse.
+  (void)::madvise(at, Memory::mapped(bytes), MADV_DONTDUMP);
+  return Vault{std::move(file), static_cast<Memory*>(at), bytes};
+}
+
+Result<Vault> Vault::inherit(UniqueFd file) {
+  struct stat found {};
+  constexpr std::size_t kLeast = Memory::mapped(0);
+  if (::fstat(file.get(), &found) != 0) return os_error("the memory for certificates", errno);
+  const auto size = static_cast<std::size_t>(found.st_size);
+  if (!S_ISREG(found.st_mode) || size < kLeast || size % kWordBytes != 0)
+    return Error{"the memory for certificates has another layout",
+                 "restart weir instead of upgrading it in place"};
+  return map(std::move(file), size - kLeast);
+}
+
+void Vault::take_ticket_keys(const Vault& from) noexcept {
+  // A write in progress there is over in a moment, unless its writer has died in it.
+  for (int i = 0; i < kKeyTries; ++i) {
+    auto keys = from.ticket_keys();
+    if (!keys) continue;
+    {
+      const Memory::Writing writing{*memory_};
+      put(memory_->tickets, &*keys, sizeof *keys);
+    }
+    OPENSSL_cleanse(&*keys, sizeof *keys);
+    return;
+  }
+}
+
 Vault::Vault(Vault&& other) noexcept
-    : memory_{std::exchange(other.memory_, nullptr)}, bytes_{other.bytes_} {}
+    : file_{std::move(other.file_)},
+      memory_{std::exchange(other.memory_, nullptr)},
+      bytes_{other.bytes_} {}
 
 Vault::~Vault() {
   if (memory_ != nullptr) ::munmap(memory_, Memory::mapped(bytes_));

@@ -25,6 +25,8 @@ using weir::cli::CtlOptions;
 constexpr int kFailed = 1;
 /// The master answers between two other events of its loop, none of which takes long.
 constexpr std::chrono::milliseconds kTimeout{5'000};
+/// It says itself how long an upgrade may take (--upgrade-timeout, an hour at most).
+constexpr std::chrono::milliseconds kUpgradeTimeout{std::chrono::minutes{61}};
 /// Cursor home, and clear from there: on a terminal each table takes the last one's place.
 constexpr std::string_view kClear = "\x1b[H\x1b[J";
 
@@ -45,7 +47,9 @@ Result<boost::json::object> ask(const CtlOptions& options) {
     request["from"] = options.move->from;
     request["to"] = options.move->to;
   }
-  return weir::admin::control_call(options.control, request, kTimeout);
+  if (!options.binary.empty()) request["binary"] = options.binary;
+  return weir::admin::control_call(options.control, request,
+                                   options.command == "upgrade" ? kUpgradeTimeout : kTimeout);
 }
 
 /// What `status` prints once.
@@ -102,12 +106,22 @@ Result<void> move(const CtlOptions& options) {
                            options.move->from, options.move->count, options.move->to));
 }
 
+Result<void> upgrade(const CtlOptions& options) {
+  auto answer = ask(options);
+  if (!answer) return answer.error();
+  boost::system::error_code bad;
+  const auto pid = (*answer)["pid"].to_number<std::uint64_t>(bad);
+  if (bad) return weir::Error{"the answer says not which process is in charge", ""};
+  return print(fmt::format("upgraded: process {} is in charge\n", pid));
+}
+
 /// The parser let no other command through.
 Result<void> carry_out(const CtlOptions& options) {
   if (options.command == "reload") return reload(options);
   if (options.command == "drain") return drain(options);
   if (options.command == "rebalance") return rebalance(options);
   if (options.command == "move") return move(options);
+  if (options.command == "upgrade") return upgrade(options);
   return show_status(options);
 }
 

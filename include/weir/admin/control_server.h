@@ -25,16 +25,25 @@
 
 #include "weir/admin/status.h"
 #include "weir/base/result.h"
+#include "weir/base/unique_fd.h"
 #include "weir/base/units.h"
 
 namespace weir::admin {
+
+class SocketFile;
 
 /// One command: what it is for, and what it does. `run` gets the whole request. The object that it
 /// returns is the answer, to which "ok" is added; an error is answered as "what; remedy". It is
 /// called on the io_context's thread, between two other events: it may take no longer than those.
 struct Command {
+  using Answer = Result<boost::json::object>;
+
   std::string help;
-  std::function<Result<boost::json::object>(const boost::json::object& request)> run;
+  std::function<Answer(const boost::json::object& request)> run;
+  /// Instead of `run`, for what takes longer: begins it, and calls `done` once, now or later, from
+  /// the same thread. Its client waits; other clients do not.
+  std::function<void(const boost::json::object& request, std::function<void(Answer)> done)> begin =
+      nullptr;
 };
 
 /// The command "status", which answers {"status":{...}} with what `now` returns.
@@ -64,6 +73,19 @@ class ControlServer {
                                                                     CommandTable commands,
                                                                     ControlLimits limits = {});
 
+  /// Goes on with the listening socket of another process, whose file is at `path`.
+  [[nodiscard]] static Result<std::unique_ptr<ControlServer>> inherit(boost::asio::io_context& io,
+                                                                      UniqueFd listening,
+                                                                      std::string path,
+                                                                      CommandTable commands,
+                                                                      ControlLimits limits = {});
+
+  /// The listening socket; lent.
+  [[nodiscard]] int fd() const noexcept;
+  /// Accepts no more; who is connected is still answered. `kept`: another process accepts at the
+  /// same socket, and the file is that one's from now on; else the file is removed.
+  void hand_over(bool kept) noexcept;
+
   /// Closes every connection; removes the socket file if it is still the one made here.
   ~ControlServer();
   ControlServer(const ControlServer&) = delete;
@@ -72,6 +94,10 @@ class ControlServer {
  private:
   class Impl;
   explicit ControlServer(std::shared_ptr<Impl> impl) noexcept;
+  [[nodiscard]] static Result<std::unique_ptr<ControlServer>> open(boost::asio::io_context& io,
+                                                                   SocketFile file,
+                                                                   CommandTable commands,
+                                                                   ControlLimits limits);
   std::shared_ptr<Impl> impl_;  // shared with the handlers in flight
 };
 

@@ -26,6 +26,7 @@ struct CtlOptions {
   std::optional<std::chrono::nanoseconds> watch;  // status: again and again, this far apart
   std::optional<unsigned> slot;                   // drain: always set
   std::optional<MoveWords> move;                  // move: always set
+  std::string binary;                             // upgrade: absolute; empty: the running one's
 };
 
 /// Reads the command line. `default_control` is default_control_path(). Never throws.

@@ -118,7 +118,8 @@ struct Options {
   /// 0: off. Once parsed always set: not given, it is 30 s, or half of a shorter idle timeout.
   std::optional<std::chrono::nanoseconds> ping_interval;
 
-  std::chrono::nanoseconds drain_timeout = std::chrono::seconds{10};  // 0: all at once
+  std::chrono::nanoseconds drain_timeout = std::chrono::seconds{10};    // 0: all at once
+  std::chrono::nanoseconds upgrade_timeout = std::chrono::seconds{30};  // never 0
 
   // Privileges: names or numbers, not looked up yet. Empty: stay who we are.
   std::string user;

@@ -8,7 +8,17 @@
 namespace weir::io {
 
 /// `ignored`: nobody waits for it, and only its failure completes (a cancel that found nothing).
-enum class Op : std::uint8_t { ignored, accept, receive, send, short_send, signal, tick, inbox };
+enum class Op : std::uint8_t {
+  ignored,
+  accept,
+  receive,
+  send,
+  short_send,
+  signal,
+  tick,
+  inbox,
+  link
+};
 
 struct Tag {
   std::uint64_t op : 8;           // an Op

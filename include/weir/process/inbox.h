@@ -19,12 +19,15 @@
 
 #include "weir/base/result.h"
 #include "weir/base/unique_fd.h"
+#include "weir/process/estate.h"
 
 namespace weir::process {
 
 class Inboxes {
  public:
   [[nodiscard]] static Result<Inboxes> open(std::uint32_t slots);
+  /// Those of an estate, with what is in them.
+  [[nodiscard]] static Result<Inboxes> inherit(std::uint32_t slots, Estate& estate);
 
   /// The end at which the worker of `slot` reads. Lent.
   [[nodiscard]] int reader(std::uint32_t slot) const noexcept { return readers_[slot].get(); }
@@ -40,15 +43,24 @@ class Inboxes {
 
 /// What a letter is.
 enum class LetterKind : std::uint32_t {
-  session = 1,   // a socket and its session's parcel
-  returned = 2,  // the same, from one who could not take it
-  give = 3,      // a GiveOrder
+  session = 1,    // a socket and its session's parcel
+  returned = 2,   // the same, from one who could not take it
+  give = 3,       // a GiveOrder
+  hand_over = 4,  // a HandOverOrder
+  sums = 5,       // a weir_row: what a worker counted after it had handed over
 };
 
 /// To the worker of the slot: give so many sessions to the worker of slot `target`.
 struct GiveOrder {
   std::uint32_t target;
   std::uint32_t count;
+};
+
+/// To the worker of the slot: its successor waits. Let the slot go, give it every session, end.
+/// Whoever reads this reads no further letter: they are the successor's.
+struct HandOverOrder {
+  /// Of the parcels that the successor reads; 0: of none that this worker writes.
+  std::uint32_t parcel_version;
 };
 
 struct Letter {

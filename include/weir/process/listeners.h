@@ -5,11 +5,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "weir/base/result.h"
 #include "weir/base/socket_address.h"
 #include "weir/base/unique_fd.h"
+#include "weir/process/estate.h"
 
 namespace weir::process {
 
@@ -30,6 +32,16 @@ class Listeners {
   [[nodiscard]] static Result<Listeners> open(std::vector<ListenOn> addresses, std::uint32_t slots,
                                               std::uint32_t backlog);
 
+  /// The same with what an estate has of them, found by the address that was asked for; its sockets
+  /// are taken out. Addresses that are not in it are bound as open() would.
+  [[nodiscard]] static Result<Listeners> inherit(std::vector<ListenOn> addresses,
+                                                 std::uint32_t slots, std::uint32_t backlog,
+                                                 Estate& estate);
+  /// By listen address: which of the estate's it was; nothing for one that was bound here.
+  [[nodiscard]] const std::vector<std::optional<std::size_t>>& inherited() const noexcept {
+    return inherited_;
+  }
+
   [[nodiscard]] const std::vector<SocketAddress>& addresses() const noexcept { return addresses_; }
 
   /// The descriptors of one listen address, by slot. Lent.
@@ -41,6 +53,7 @@ class Listeners {
 
  private:
   std::vector<SocketAddress> addresses_;
+  std::vector<std::optional<std::size_t>> inherited_;
   std::vector<std::vector<UniqueFd>> sockets_;  // [address][slot]
 };
 

@@ -9,6 +9,20 @@
 // worker's first word, or the tick that reconciles the load table and ends workers that hang. The
 // control socket shares the loop; whoever builds the master adds it.
 //
+// An upgrade: the old master runs the new binary and hands it the estate (estate.h); the new master
+// forks workers that are ready and wait (server/worker.h), says so, and is put in charge; then it
+// orders the old workers to hand over. Until the new master is in charge it changes nothing that
+// the two share, so that its end, whenever it comes, leaves the old one as it was. From then on it
+// is the old one that changes nothing: it waits for its workers to end, and ends. No step waits for
+// another process to answer but this one, so a worker that hangs holds up its own slot alone.
+//
+//   old master                           new master
+//   runs it, sends the estate    --->    loads, forks; all its workers wait, ready
+//   (goes on as ever)            <---    "ready"
+//   MAINPID; changes nothing now
+//   "go"                         --->    in charge: control socket, ticks, orders
+//   its workers end; ends                sees them end, and counts what they left
+//
 // A worker's life, as its slot's state:
 //   starting --ready--> serving --exit--> waiting --pause over--> starting
 //   starting --exit or failure--> waiting
@@ -19,6 +33,7 @@
 #include <sys/types.h>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/streambuf.hpp>
@@ -26,11 +41,14 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "weir/base/clock.h"
 #include "weir/base/result.h"
+#include "weir/process/estate.h"
 #include "weir/process/hang_watch.h"
 #include "weir/process/inbox.h"
 #include "weir/process/listeners.h"
@@ -45,6 +63,14 @@
 namespace weir::process {
 
 struct MasterOptions {
+  /// What a successor is told; the listen addresses as they are, and the workers, are filled in.
+  EstateTerms terms;
+  /// This program and its arguments, the first of which is what it was called: what an upgrade
+  /// runs.
+  std::string binary;
+  std::vector<std::string> arguments;
+  /// How long a new master may take to get ready.
+  Duration upgrade_timeout = std::chrono::seconds{30};
   std::vector<ListenOn> listen;
   std::uint32_t backlog = 4'096;
   std::uint32_t workers = 1;
@@ -71,6 +97,13 @@ struct WorkerView {
   std::uint64_t queued = 0;  // connections that wait in its accept queues
 };
 
+/// What a master begins with that is not the first: the estate, and the channel to the old master,
+/// who puts it in charge.
+struct Inheritance {
+  Estate estate;
+  UniqueFd channel;
+};
+
 class Master {
  public:
   /// What a worker does with its seat, in the forked child; its result is the exit status. It must
@@ -78,10 +111,11 @@ class Master {
   /// it reads a peer's first byte.
   using WorkerMain = std::function<int(WorkerSeat seat)>;
 
-  /// Listens, sets up steering and attaches it. `io` is borrowed and must outlive the master.
-  [[nodiscard]] static Result<std::unique_ptr<Master>> create(boost::asio::io_context& io,
-                                                              MasterOptions options,
-                                                              WorkerMain worker_main);
+  /// Listens, sets up steering and attaches it; or takes all of that over, of which options.workers
+  /// is then the number of slots. `io` is borrowed and must outlive the master.
+  [[nodiscard]] static Result<std::unique_ptr<Master>> create(
+      boost::asio::io_context& io, MasterOptions options, WorkerMain worker_main,
+      std::optional<Inheritance> inheritance = std::nullopt);
   Master(const Master&) = delete;
   Master& operator=(const Master&) = delete;
   /// Kills what is left of the workers.
@@ -91,8 +125,26 @@ class Master {
   /// 1 if the workers could not start in the first place.
   [[nodiscard]] int run();
 
-  /// Called once, when every worker is ready for the first time.
+  /// Called once, when every worker is ready for the first time, and this master in charge.
   void on_ready(std::function<void()> call) { on_ready_ = std::move(call); }
+
+  /// Called once, when this master is put in charge, unless it is the first and has been all along.
+  void on_charge(std::function<void()> call) { on_charge_ = std::move(call); }
+
+  /// Called once, when a new master was put in charge, with whether it keeps the control socket.
+  void on_succeeded(std::function<void(bool control_kept)> call) {
+    on_succeeded_ = std::move(call);
+  }
+
+  /// One more descriptor of the estate, by name; lent for good.
+  void bequeath(std::string name, int fd) { more_items_.emplace_back(std::move(name), fd); }
+
+  /// What came of an upgrade: the new master's process, or why this one goes on.
+  using UpgradeDone = std::function<void(Result<pid_t>)>;
+  /// Has a new master take over, from this program or another one; SIGUSR2 does the same. `done` is
+  /// called once: at once where an upgrade or a stop is under way, or workers of the last upgrade
+  /// have not ended.
+  void upgrade(const std::string& binary, UpgradeDone done);
 
   /// What a reload does; reload() and SIGHUP call it.
   void on_reload(std::function<Result<void>()> call) { on_reload_ = std::move(call); }
@@ -122,11 +174,14 @@ class Master {
 
  private:
   struct Worker;
+  struct Upgrade;
+  struct Predecessor;
 
   Master(boost::asio::io_context& io, MasterOptions options, WorkerMain worker_main,
          Listeners listeners, steering::Steering steering, Inboxes inboxes, UniqueFd signals,
-         std::optional<NotifySocket> manager);
+         std::optional<NotifySocket> manager, std::optional<Inheritance> inheritance);
 
+  void begin_ticks();
   void start(std::uint32_t slot);
   void count_queue(std::uint32_t slot);
   [[noreturn]] void become_worker_process(std::uint32_t slot, UniqueFd link);
@@ -134,6 +189,7 @@ class Master {
   void on_word(std::uint32_t slot, std::string_view line);
   void await_exit(std::uint32_t slot);
   void on_exit(std::uint32_t slot);
+  void clear_up_after(std::uint32_t slot);
   [[nodiscard]] std::uint64_t load_left_by(std::uint32_t slot) const;
   void restart_after(std::uint32_t slot, Duration pause);
   void await_signal();
@@ -152,6 +208,27 @@ class Master {
   void tell_manager();
   void send_to_manager(std::string_view assignments);
 
+  // The old master's part in an upgrade.
+  [[nodiscard]] Result<void> may_upgrade() const;
+  [[nodiscard]] Result<void> begin_upgrade(const std::string& binary);
+  [[nodiscard]] EstateItems estate_items() const;
+  void await_new_master();
+  void on_new_masters_word();
+  void put_in_charge(std::string_view word);
+  void upgrade_failed(Error why);
+
+  // The new one's.
+  void report_ready();
+  void give_up(const Error& why);
+  void await_charge();
+  void take_charge();
+  void find_predecessors();
+  void order_hand_over();
+  void await_end_of(Predecessor& predecessor);
+  void on_end_of(Predecessor& predecessor);
+  void kill_predecessors(std::string_view why) noexcept;
+  void forget_ended_predecessors();
+
   boost::asio::io_context& io_;
   MasterOptions options_;
   WorkerMain worker_main_;
@@ -169,6 +246,18 @@ class Master {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::function<void()> on_ready_;
   std::function<Result<void>()> on_reload_;
+  std::function<void()> on_charge_;
+  std::function<void(bool)> on_succeeded_;
+  EstateItems more_items_;
+  std::unique_ptr<Upgrade> upgrade_;  // while one is under way
+  pid_t successor_ = 0;
+  bool succeeded_ = false;  // by a new master: nothing that is shared is changed any more
+  std::optional<EstateTerms> inherited_;                 // of the master before
+  boost::asio::local::stream_protocol::socket channel_;  // to it, until it puts this one in charge
+  std::vector<std::unique_ptr<Predecessor>> predecessors_;  // workers of it that have not ended
+  boost::asio::steady_timer hand_over_deadline_;
+  bool said_none_move_ = false;
+  bool in_charge_ = true;
   Instant sampled_at_;
   bool stopping_ = false;
   bool killing_ = false;

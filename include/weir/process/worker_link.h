@@ -1,5 +1,6 @@
 // What a forked worker holds of its master: its seat (slot, listeners, load table) and a pipe on
-// which it says once that it is ready, or why it cannot be.
+// which it says once that it is ready, or why it cannot be. The pipe stays: once nobody reads at
+// its other end, the master has died.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +22,13 @@ class WorkerLink {
   /// Takes the write end.
   explicit WorkerLink(UniqueFd fd) noexcept : fd_{std::move(fd)} {}
 
-  /// The ring is set up and accepts are armed: the slot may be steered to. Closes the pipe.
+  /// This worker would serve at once: the slot, as soon as it is its, may be steered to.
   void ready() noexcept;
-  /// This worker cannot serve, and exits next. Closes the pipe.
+  /// This worker cannot serve, and exits next.
   void failed(const Error& error) noexcept;
+
+  /// Has POLLERR once the master has died. Lent.
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
 
  private:
   UniqueFd fd_;
@@ -42,6 +46,7 @@ struct WorkerSeat {
   steering::LoadTable* table = nullptr;
   steering::ClientTable* clients = nullptr;
   steering::WorkerSlot::Counting counting = steering::WorkerSlot::Counting::by_program;
+  std::uint32_t bank = 0;            // of the slot's notes on clients (steering/tenure.h)
   std::optional<Identity> identity;  // to become, once the ring is made (become_worker)
   WorkerLink link;
 };

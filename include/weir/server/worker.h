@@ -10,6 +10,16 @@
 // A sign of life is due every third of the hang threshold, also when there is nothing to do: the
 // steering program takes a slot that has not woken within the threshold for hung, and a worker
 // that was stopped in its sleep must not look like one that merely sleeps. The ring ticks for it.
+//
+// A worker's life, by what the slot is to it:
+//   waiting --the slot is nobody's--> serving
+//   serving --HandOverOrder--> leaving: accepts no more, lets the slot go, gives every session to
+//                              the slot's inbox, which its successor reads, and closes what cannot
+//                              move
+//   serving, leaving --no session left--> exit
+// Usually the slot is nobody's from the start. At an upgrade the successor waits, ready to serve,
+// while its predecessor serves: it takes the slot at the moment that this one lets it go, and what
+// came in between waits in the kernel's queues.
 #pragma once
 
 #include <sys/signalfd.h>
@@ -64,7 +74,7 @@ class ClientGate final : public session::Gate {
 
 class Worker {
  public:
-  /// Sets up ring, buffers and accepts, on the thread that will call run(). `handler` is borrowed.
+  /// Sets up ring and buffers, on the thread that will call run(). `handler` is borrowed.
   /// SIGTERM and SIGUSR1 must be blocked.
   [[nodiscard]] static Result<std::unique_ptr<Worker>> create(const WorkerOptions& options,
                                                               process::WorkerSeat& seat,
@@ -73,29 +83,38 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
   ~Worker();
 
-  /// Serves until a signal has had it drain: its sessions are closed one after the other, spread
-  /// over the drain timeout, and each has the close timeout to answer. Returns the exit status.
+  /// Waits until the slot is this worker's; then serves until a signal has had it drain: its
+  /// sessions are closed one after the other, spread over the drain timeout, and each has the close
+  /// timeout to answer. Returns the exit status.
   ///
   /// SIGTERM, with which the service ends: close 1001. While sessions are left it goes on
   /// accepting, to answer upgrades and health checks with 503. A second SIGTERM ends it at once.
   /// SIGUSR1, after which a fresh worker takes the slot: close 1012. It takes in what is still on
   /// its way to it, until no session is left or the timeout has passed.
+  /// While it waits, either signal ends it, and so does the master's death.
   [[nodiscard]] int run();
 
  private:
   Worker(const WorkerOptions& options, process::WorkerSeat& seat, session::Handler& handler,
          std::optional<tls::Context> tls, io::Ring ring, io::BufferRing buffers, UniqueFd signals);
 
+  [[nodiscard]] bool await_slot();
+  void begin_serving();
   void dispatch(const io::Completion& completion);
   void on_accept(const io::Completion& completion);
   void arm_signal();
   void arm_tick();
   void on_signal(int result);
+  void on_master_death();
+  void hand_over();
+  [[nodiscard]] std::size_t give_all();
+  void take_sums();
   void report_ends();
   void report_turn(Instant woke, Instant sleeps, unsigned completions);
   [[nodiscard]] std::optional<Duration> sleep_limit(Instant now) const;
 
   WorkerOptions options_;
+  process::WorkerSeat& seat_;
   steering::WorkerSlot slot_;
   io::Ring ring_;
   io::BufferRing buffers_;
@@ -104,14 +123,17 @@ class Worker {
   ClientGate gate_;
   std::optional<tls::Context> tls_;
   session::Sessions sessions_;
-  weir_row earlier_;           // of the slot's earlier workers: the row's totals are the service's
+  weir_row earlier_{};         // of the slot's earlier workers: the row's totals are the service's
   session::Traffic reported_;  // what of ours is in it
   Instant now_;
   std::uint64_t ends_reported_ = 0;
-  std::unique_ptr<Acceptor> acceptor_;
-  std::unique_ptr<Mover> mover_;
-  std::unique_ptr<Drainer> drainer_;  // null until a signal
-  bool stopping_ = false;             // by SIGTERM
+  std::unique_ptr<Acceptor> acceptor_;   // null until the slot is ours
+  std::unique_ptr<Mover> mover_;         // likewise
+  std::unique_ptr<Drainer> drainer_;     // null until a signal, or an order
+  std::optional<weir_row> let_go_with_;  // the row as it was when the slot was let go
+  Instant gave_at_{};
+  std::uint64_t gave_upgraded_ = 0;
+  bool stopping_ = false;  // by SIGTERM
   bool stop_now_ = false;
 };
 

@@ -62,6 +62,7 @@
 #include "weir/session/carrier.h"
 #include "weir/session/gate.h"
 #include "weir/session/handler.h"
+#include "weir/session/parcel.h"
 #include "weir/session/session.h"
 #include "weir/tls/context.h"
 
@@ -150,8 +151,13 @@ class Sessions {
   /// To be called when the completions that were there after the ring was entered were handed over.
   void finish_sends(Instant now);
 
-  /// From now on sessions may leave, by `carrier`, which is borrowed.
-  void carry_by(Carrier& carrier) noexcept { carrier_ = &carrier; }
+  /// From now on sessions may leave, by `carrier`, which is borrowed, in parcels of this version.
+  void carry_by(Carrier& carrier, std::uint16_t version = kParcelNewest) noexcept {
+    carrier_ = &carrier;
+    parcel_version_ = version;
+  }
+  /// From now on none may; those about to go on here.
+  void carry_no_more() noexcept { carrier_ = nullptr; }
   /// Begins to give so many sessions to the worker of slot `target`, each as soon as nothing of it
   /// is in the kernel, which takes a turn or two. Returns how many: fewer only where no more of
   /// them can move. Whatever has TLS stays, and so does what the handler will not let go.
@@ -178,9 +184,12 @@ class Sessions {
   /// Upgrades are answered 503 from here on, and so are health checks.
   void refuse_upgrades() noexcept { upgrade_rules_.draining = true; }
   /// Begins the closing handshake on so many open sessions, those least recently looked at by
-  /// earlier calls first. Returns on how many: fewer only where there are no more.
+  /// earlier calls first. Returns on how many: fewer only where there are no more. `which`: of all,
+  /// or only of those that cannot be given away.
+  enum class Which : std::uint8_t { all, that_stay };
   std::size_t close_some(std::size_t count, wire::CloseCode code, std::string_view reason,
-                         Instant now);
+                         Instant now, Which which = Which::all);
+
   /// Ends the connections that are still handshaking.
   void drop_handshakes();
 
@@ -366,6 +375,7 @@ class Sessions {
   Lying lying_;
   std::size_t count_ = 0;
   std::size_t open_count_ = 0;
+  std::uint16_t parcel_version_ = kParcelNewest;
   std::size_t close_next_ = 0;  // the place that close_some() looks at next
   Instant now_;                 // of the loop's turn; for what handlers cause
   Traffic traffic_;

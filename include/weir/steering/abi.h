@@ -41,7 +41,7 @@
 #include <linux/types.h>
 
 #define WEIR_TABLE_MAGIC 0x72696577u /* "weir" */
-#define WEIR_TABLE_VERSION 2u        /* raise with every change to this file */
+#define WEIR_TABLE_VERSION 3u        /* raise with every change to this file */
 
 #define WEIR_SLOTS_MAX 1024u
 #define WEIR_SLOT_MASK 1023u
@@ -107,8 +107,8 @@ struct weir_steered {
 };
 
 /*
- * One per slot, written by its worker alone (the master zeroes `open` after a worker died). The
- * first line is written every loop, and its first word is what the program reads.
+ * One per slot, written by the worker that owns it and no other (the master zeroes `open` after a
+ * worker died). The first line is written every loop, and its first word is what the program reads.
  */
 struct weir_row {
   __u64 awake_at_ns; /* CLOCK_MONOTONIC, when the loop last woke */
@@ -183,6 +183,11 @@ struct weir_table {
   struct weir_row row[WEIR_SLOTS_MAX];
   struct weir_program_counters cpu[WEIR_CPUS_MAX];
   struct weir_lookup lookup[2];
+  /* Which worker's the slot is: its row to write, its queues to accept from, its inbox to read.
+   * The process in the low half, in the high half which of the slot's two banks of notes on
+   * clients (client_table.h) it writes; 0: nobody's. A worker takes a slot that is nobody's and
+   * lets it go for its successor, each by one store or swap; the master clears it for the dead. */
+  __u64 owner[WEIR_SLOTS_MAX];
 };
 
 #ifdef __cplusplus
@@ -206,6 +211,7 @@ WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, steered) == 256 + 8 * 1024
 WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, row) == 256 + 72 * 1024);
 WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, cpu) == 256 + 328 * 1024);
 WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, lookup) == 256 + 456 * 1024);
-WEIR_ABI_ASSERT(sizeof(struct weir_table) == 256 + 456 * 1024 + 2 * 294976);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, owner) == 256 + 456 * 1024 + 2 * 294976);
+WEIR_ABI_ASSERT(sizeof(struct weir_table) == 256 + 464 * 1024 + 2 * 294976);
 
 #endif /* WEIR_STEERING_ABI_H */

@@ -5,15 +5,21 @@
 // nobody makes a system call for it. So that a worker that dies takes its connections out of the
 // accounts, each worker notes, for every place a session can have, which account it counted in;
 // the master undoes what the dead one noted.
+//
+// The notes are a file in memory, by slot, then bank, then place; each slot's begin at a page. A
+// slot has two banks, so that a worker and its successor can count side by side. The file grows
+// with the slots and never shrinks: what workers have mapped stays where it is.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "weir/base/clock.h"
 #include "weir/base/result.h"
 #include "weir/base/socket_address.h"
+#include "weir/base/unique_fd.h"
 #include "weir/steering/abi.h"
 #include "weir/steering/clients.h"
 
@@ -35,36 +41,61 @@ struct ClientLimits {
 
 class ClientTable {
  public:
-  /// `places` notes for each of `slots` workers. The sets are in anonymous memory, or in the
+  static constexpr std::uint32_t kBanks = 2;  // of notes, each slot's
+
+  /// `places` notes for each bank of `slots` workers. The sets are in a file in memory, or in the
   /// mmapable array map of that many `sets`; the descriptor is borrowed for the call.
   [[nodiscard]] static Result<ClientTable> in_shared_memory(std::uint32_t sets, std::uint32_t slots,
                                                             std::uint32_t places);
   [[nodiscard]] static Result<ClientTable> over_map(int map_fd, std::uint32_t sets,
                                                     std::uint32_t slots, std::uint32_t places);
+  /// Another process's: the accounts' map or file, and the file of the notes, both taken, as its
+  /// sets_fd() and notes_fd(). `sets` and `places` are what that one was made with.
+  [[nodiscard]] static Result<ClientTable> inherit(UniqueFd accounts, UniqueFd notes,
+                                                   std::uint32_t sets, std::uint32_t slots,
+                                                   std::uint32_t places);
   ClientTable(ClientTable&& other) noexcept;
   ClientTable& operator=(ClientTable&&) = delete;
   ~ClientTable();
 
-  /// After the worker of `slot` died: takes what it noted out of the accounts. A connection that
-  /// it was counting in or out in its last instant may stay counted, or be counted out twice.
-  void forget(std::uint32_t slot) noexcept;
+  /// Notes for more slots, up to `slots` in all; what is mapped stays where it is. Where it fails
+  /// there are as many as before.
+  [[nodiscard]] Result<void> grow(std::uint32_t slots);
+
+  /// After the worker died that had this bank of `slot`: takes what it noted out of the accounts. A
+  /// connection that it was counting in or out in its last instant may stay counted, or be counted
+  /// out twice.
+  void forget(std::uint32_t slot, std::uint32_t bank) noexcept;
 
   [[nodiscard]] std::uint32_t set_mask() const noexcept { return sets_ - 1; }
   [[nodiscard]] weir_client_set* sets() noexcept { return set_; }
   /// The notes of one worker, by session place: which way of the table, counted from 1; 0: none.
-  [[nodiscard]] std::span<std::uint32_t> notes(std::uint32_t slot) noexcept {
-    return {notes_ + std::size_t{slot} * places_, places_};
+  [[nodiscard]] std::span<std::uint32_t> notes(std::uint32_t slot, std::uint32_t bank) noexcept {
+    return {notes_[slot] + std::size_t{bank} * places_, places_};
   }
+  /// The file that the accounts are in; -1 where they are in a map. Lent.
+  [[nodiscard]] int sets_fd() const noexcept { return accounts_.get(); }
+  /// The file that the notes are in. Lent.
+  [[nodiscard]] int notes_fd() const noexcept { return file_.get(); }
 
  private:
   ClientTable() noexcept = default;
-  [[nodiscard]] static Result<ClientTable> map(int flags, int map_fd, std::uint32_t sets,
+  [[nodiscard]] static Result<ClientTable> map(int accounts, UniqueFd notes, std::uint32_t sets,
                                                std::uint32_t slots, std::uint32_t places);
 
-  weir_client_set* set_ = nullptr;  // owned mapping
-  std::uint32_t* notes_ = nullptr;  // owned mapping
+  /// The notes of some slots, as they were mapped.
+  struct Mapping {
+    void* at;
+    std::size_t bytes;
+  };
+  [[nodiscard]] std::size_t slot_bytes() const noexcept;
+
+  weir_client_set* set_ = nullptr;     // owned mapping
+  UniqueFd accounts_;                  // none where they are in a map
+  UniqueFd file_;                      // of the notes
+  std::vector<Mapping> mappings_;      // owned
+  std::vector<std::uint32_t*> notes_;  // by slot
   std::uint32_t sets_ = 0;
-  std::uint32_t slots_ = 0;
   std::uint32_t places_ = 0;
 };
 
@@ -77,8 +108,9 @@ enum class Verdict : std::uint8_t {
 /// One worker's. Its counters of refusals are those of the worker's row.
 class ClientDesk {
  public:
-  /// All are borrowed and must outlive this.
-  ClientDesk(weir_table& table, ClientTable& clients, std::uint32_t slot) noexcept;
+  /// All are borrowed and must outlive this. `bank`: which of the slot's notes are this worker's.
+  ClientDesk(weir_table& table, ClientTable& clients, std::uint32_t slot,
+             std::uint32_t bank = 0) noexcept;
 
   /// Whether any limit is set: else there is no need to ask, nor to know the address.
   [[nodiscard]] bool on() const noexcept { return weir_admission_on(table_) != 0; }

@@ -8,14 +8,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "weir/base/clock.h"
 #include "weir/base/result.h"
+#include "weir/base/unique_fd.h"
 #include "weir/steering/abi.h"
 #include "weir/steering/client_table.h"
 #include "weir/steering/policy.h"
+#include "weir/steering/tenure.h"
 
 namespace weir::steering {
 
@@ -46,8 +49,12 @@ class LoadTable {
  public:
   /// A table in anonymous shared memory, for hosts where no program can be loaded.
   [[nodiscard]] static Result<LoadTable> in_shared_memory();
-  /// The table inside a BPF_F_MMAPABLE array map whose one value is a weir_table. The descriptor
-  /// is borrowed for the call. Fails if another version of weir laid the table out.
+  /// The same as a file in memory (memfd_create(2)), for over_map(): who is handed the descriptor
+  /// has the table.
+  [[nodiscard]] static Result<UniqueFd> make_file();
+  /// The table inside a BPF_F_MMAPABLE array map whose one value is a weir_table, or in a file of
+  /// make_file()'s. The descriptor is borrowed for the call. Fails if another version of weir laid
+  /// the table out.
   [[nodiscard]] static Result<LoadTable> over_map(int map_fd);
 
   LoadTable(LoadTable&& other) noexcept;
@@ -80,6 +87,11 @@ class LoadTable {
   /// After its worker died: none open, and `queued` (waiting in its accept queues) is its load.
   /// The slot should be down. Connections in handshake are forgotten until reconciled.
   void restart_slot(std::uint32_t slot, std::uint64_t queued) noexcept;
+
+  /// Whose the slot is; nothing while it is nobody's.
+  [[nodiscard]] std::optional<Tenure> owner(std::uint32_t slot) const noexcept;
+  /// Makes the slot nobody's if it still is that process's, which has died. Returns whether it was.
+  bool clear_owner(std::uint32_t slot, pid_t dead) noexcept;
 
   /// Adds connections that were not counted (or takes back, below zero, what was counted and is
   /// no more) to the slot and the total, or to the total alone. For reconciliation. Also rounds

@@ -43,12 +43,36 @@ struct SteeringOptions {
   std::uint32_t places = 0;          // sessions that one worker can have at the most
 };
 
+/// What makes the steering of one service in another process. By listen address: the program and
+/// its socket array, -1 for none.
+struct SteeringDescriptors {
+  struct OfAddress {
+    int program = -1;
+    int listeners = -1;
+  };
+  int table = -1;
+  int clients = -1;
+  int notes = -1;
+  std::vector<OfAddress> addresses;
+};
+
 class Steering {
  public:
   /// Makes the table and, unless the backend is `none`, loads one program per address. Fails on
   /// bad table options; with `ebpf` when the host does not allow it, saying what would; with
   /// `cbpf` always, for it is not in this version. `automatic` falls back to `none` instead.
   [[nodiscard]] static Result<Steering> create(const SteeringOptions& options);
+
+  /// Goes on with another process's steering, whose descriptors it takes, whatever comes of it.
+  /// Nothing in the table is changed, nor is anything attached: that is for apply() and attach(),
+  /// once this process is in charge. Programs for addresses that have none are loaded. Fails where
+  /// another version laid the tables out, or `options` ask for another backend.
+  [[nodiscard]] static Result<Steering> inherit(const SteeringOptions& options,
+                                                const SteeringDescriptors& descriptors);
+  /// What inherit() takes; lent.
+  [[nodiscard]] SteeringDescriptors descriptors() const;
+  /// Has an inherited table heed the options that it was inherited with.
+  void apply(const TableOptions& options);
 
   Steering(Steering&&) noexcept;
   Steering& operator=(Steering&&) noexcept;
@@ -67,7 +91,8 @@ class Steering {
 
   /// Steers one address: listeners[slot] is the listening SO_REUSEPORT socket of each slot, all of
   /// one group. They are borrowed and must stay open while reconcile() is called. With backend
-  /// `none` there is nothing to attach, and this succeeds.
+  /// `none` there is nothing to attach, and this succeeds. An address whose program was inherited
+  /// is steered already.
   [[nodiscard]] Result<void> attach(std::size_t address, std::span<const int> listeners);
 
   /// Compares the table with the truth and mends what lasted; call every 100 ms. Takes about half a

@@ -1,17 +1,21 @@
 // WorkerSlot: a worker's own view of its slot in the load table. Everything here is a few relaxed
 // memory operations, inline, without a system call: it runs on every wake and every connection.
 //
-// One WorkerSlot per slot at a time. Its row has one writer, so that its counters need a load and
-// a store, never a locked instruction; only the key and the total are shared with others.
+// One WorkerSlot owns a slot at a time (tenure.h). Its row has one writer, so that its counters
+// need a load and a store, never a locked instruction; only the key and the total are shared with
+// others. One that does not own the slot, not yet or not any more, counts in a row of its own that
+// nobody reads; the load of the sessions that it still has is in the slot's key all the same.
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "weir/base/clock.h"
 #include "weir/steering/abi.h"
 #include "weir/steering/attendance.h"
 #include "weir/steering/connection_count.h"
+#include "weir/steering/tenure.h"
 
 namespace weir::steering {
 
@@ -21,19 +25,59 @@ inline void add_own(__u64& counter, std::uint64_t amount) noexcept {
   word.store(word.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
 }
 
+/// What one row has more than an earlier state of it, of what is a sum; the rest (awake_at_ns,
+/// open, pending) is 0.
+[[nodiscard]] inline weir_row sums_since(weir_row row, const weir_row& earlier) noexcept {
+  auto* const words = reinterpret_cast<__u64*>(&row);  // all members are __u64
+  const auto* const taken = reinterpret_cast<const __u64*>(&earlier);
+  for (std::size_t i = 0; i < sizeof(weir_row) / sizeof(__u64); ++i) words[i] -= taken[i];
+  row.awake_at_ns = row.open = row.pending = 0;
+  return row;
+}
+
+/// Adds such sums to a row of this process's own.
+inline void add_sums(weir_row& to, const weir_row& sums) noexcept {
+  auto* const words = reinterpret_cast<__u64*>(&to);
+  const auto* const added = reinterpret_cast<const __u64*>(&sums);
+  for (std::size_t i = 0; i < sizeof(weir_row) / sizeof(__u64); ++i) add_own(words[i], added[i]);
+}
+
 class WorkerSlot {
  public:
   /// Who counts a connection in: the program when it steers the SYN (backend ebpf), or the worker
   /// when it accepts (backend none).
   enum class Counting : std::uint8_t { by_program, by_worker };
 
-  /// `table` is borrowed and must outlive this. `slot` < WEIR_SLOTS_MAX.
-  WorkerSlot(weir_table& table, std::uint32_t slot, Counting counting) noexcept
-      : table_{&table}, slot_{slot}, counting_{counting} {}
+  enum class Standing : std::uint8_t { owner, waits };
+
+  /// `table` is borrowed and must outlive this. `slot` < WEIR_SLOTS_MAX. One that waits has to
+  /// take() the slot; an owner is one by its maker's word.
+  WorkerSlot(weir_table& table, std::uint32_t slot, Counting counting,
+             Standing standing = Standing::owner) noexcept
+      : table_{&table}, slot_{slot}, counting_{counting}, owns_{standing == Standing::owner} {}
+
+  /// Takes the slot if it is nobody's: from then on this worker writes its row, accepts from its
+  /// queues and reads its inbox. False: it is another's, which may let it go later.
+  [[nodiscard]] bool take(Tenure self) noexcept {
+    __u64 nobody = 0;
+    owns_ = Word{table_->owner[slot_]}.compare_exchange_strong(nobody, self.word(),
+                                                               std::memory_order_acq_rel);
+    return owns_;
+  }
+  /// Lets the slot go, for good. The row's sums are left as they are for the successor to go on
+  /// from; its open connections are those of the successor, so none.
+  void let_go() noexcept {
+    own_ = table_->row[slot_];
+    Word{table_->row[slot_].open}.store(0, std::memory_order_relaxed);
+    owns_ = false;
+    Word{table_->owner[slot_]}.store(0, std::memory_order_release);
+  }
+  [[nodiscard]] bool owns() const noexcept { return owns_; }
 
   /// Call whenever the loop wakes: the proof that this worker does not hang.
   void woke(Instant now) noexcept {
     Word{row().awake_at_ns}.store(to_ns(now), std::memory_order_relaxed);
+    if (!owns_) return;
     // The program may set the bit from an older awake_at just after this look: the next wake, at
     // most a third of the threshold away, clears it.
     if ((Word{key()}.load(std::memory_order_relaxed) & WEIR_KEY_HUNG) != 0)
@@ -106,7 +150,7 @@ class WorkerSlot {
   }
 
   /// The counters to add to, with add_own().
-  [[nodiscard]] weir_row& row() noexcept { return table_->row[slot_]; }
+  [[nodiscard]] weir_row& row() noexcept { return owns_ ? table_->row[slot_] : own_; }
   [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
   /// How many slots there are.
   [[nodiscard]] std::uint32_t slots() noexcept {
@@ -137,6 +181,8 @@ class WorkerSlot {
   weir_table* table_;
   std::uint32_t slot_;
   Counting counting_;
+  bool owns_;
+  weir_row own_{};  // while the slot is another's
 };
 
 }  // namespace weir::steering

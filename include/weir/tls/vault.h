@@ -3,7 +3,7 @@
 // resumes on whichever worker it lands, keys are rotated and certificates replaced without a
 // restart, and no worker ever opens a key file: the master reads those, before privileges drop.
 //
-// Shared anonymous memory, mapped before the fork and left out of core dumps. One writer; readers
+// A file in memory, mapped before the fork and left out of core dumps. One writer; readers
 // see whole versions (a sequence lock): a reader that meets a write in progress keeps what it has
 // and looks again. Should the writer die within a write, readers keep what they have for good.
 #pragma once
@@ -13,9 +13,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "weir/base/result.h"
+#include "weir/base/unique_fd.h"
 
 namespace weir::tls {
 
@@ -56,6 +58,13 @@ class Vault {
   /// Room for `bytes` of PEM in all, in kCredentialsMax pairs or fewer; ticket keys are drawn at
   /// once.
   [[nodiscard]] static Result<Vault> create(std::size_t bytes);
+  /// Another process's, of this version of weir, to read or to go on writing once that has died.
+  /// The descriptor is taken. Fails on a file of another shape.
+  [[nodiscard]] static Result<Vault> inherit(UniqueFd file);
+  /// Has the ticket keys of another vault, so that what that one sealed opens here.
+  void take_ticket_keys(const Vault& from) noexcept;
+  /// What inherit() takes; lent.
+  [[nodiscard]] int fd() const noexcept { return file_.get(); }
   Vault(Vault&&) noexcept;
   Vault& operator=(Vault&&) = delete;
   ~Vault();
@@ -84,8 +93,11 @@ class Vault {
 
  private:
   struct Memory;
-  Vault(Memory* memory, std::size_t bytes) noexcept : memory_{memory}, bytes_{bytes} {}
+  Vault(UniqueFd file, Memory* memory, std::size_t bytes) noexcept
+      : file_{std::move(file)}, memory_{memory}, bytes_{bytes} {}
+  [[nodiscard]] static Result<Vault> map(UniqueFd file, std::size_t bytes);
 
+  UniqueFd file_;
   Memory* memory_;
   std::size_t bytes_;  // of PEM
 };

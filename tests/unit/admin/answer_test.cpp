@@ -20,6 +20,12 @@ CommandTable commands() {
   return table;
 }
 
+std::string answered(const CommandTable& table, std::string_view line) {
+  std::string reply;
+  answer(table, line, [&reply](std::string text) { reply = std::move(text); });
+  return reply;
+}
+
 TEST(Answer, IsOneLineForEachRequest) {
   constexpr std::string_view malformed =
       R"({"ok":false,"error":"expected a JSON object on one line, such as )"
@@ -48,7 +54,28 @@ TEST(Answer, IsOneLineForEachRequest) {
       {deep_open, malformed},
   };
   for (const auto& [line, expected] : cases)
-    EXPECT_EQ(answer(commands(), line), std::string{expected} + '\n') << line;
+    EXPECT_EQ(answered(commands(), line), std::string{expected} + '\n') << line;
+}
+
+TEST(Answer, MayComeLater) {
+  CommandTable table;
+  std::function<void(Command::Answer)> finish;
+  table["upgrade"] = {
+      .help = "takes long",
+      .run = nullptr,
+      .begin = [&](const boost::json::object&, std::function<void(Command::Answer)> done) {
+        finish = std::move(done);
+      }};
+  std::string reply;
+  answer(table, R"({"command":"upgrade"})", [&reply](std::string text) { reply = text; });
+  EXPECT_EQ(reply, "");
+  boost::json::object members;
+  members["pid"] = 7;
+  finish(members);
+  EXPECT_EQ(reply, "{\"ok\":true,\"pid\":7}\n");
+  answer(table, R"({"command":"upgrade"})", [&reply](std::string text) { reply = text; });
+  finish(Error{"no such binary", "name one"});
+  EXPECT_EQ(reply, "{\"ok\":false,\"error\":\"no such binary; name one\"}\n");
 }
 
 TEST(Answer, OfStatusIsTheStatusAtThatMoment) {
@@ -56,7 +83,7 @@ TEST(Answer, OfStatusIsTheStatusAtThatMoment) {
   Status status{.master_pid = 1};
   table["status"] = status_command([&status] { return status; });
   status.master_pid = 7;
-  const std::string line = answer(table, R"({"command":"status"})");
+  const std::string line = answered(table, R"({"command":"status"})");
   EXPECT_TRUE(line.starts_with(R"({"ok":true,"status":{"master_pid":7,"version":"",)")) << line;
 }
 

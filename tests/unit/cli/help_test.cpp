@@ -62,11 +62,16 @@ TEST(Help, OfWeirctlIsGolden) {
        weirctl [--control PATH] drain SLOT
        weirctl [--control PATH] rebalance
        weirctl [--control PATH] move COUNT FROM TO
-weirctl: ask a running weir what it does, reload its certificates, drain a worker, move sessions.
+       weirctl [--control PATH] upgrade [--binary PATH]
+weirctl: ask a running weir what it does, reload its certificates, move sessions, upgrade it.
 
 Of the command status:
   --json                        print the status as one JSON object on one line
   --watch SECONDS               again and again, this far apart, until interrupted (default once)
+
+Of the command upgrade:
+  --binary PATH                 the weir to upgrade to (default the file that the running weir was
+                                started from, as it is now)
 
 Of every command:
   --control PATH                the control socket of the weir to speak to (default

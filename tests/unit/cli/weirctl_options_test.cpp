@@ -62,10 +62,10 @@ TEST(WeirctlOptions, MistakesAreNamedInOneLine) {
   const std::pair<std::vector<const char*>, std::string> cases[] = {
       {{},
        "weirctl: a command is missing: expected status, reload, drain, "
-       "rebalance, move"},
+       "rebalance, move, upgrade"},
       {{"start"},
        "weirctl: 'start' is no command: expected status, reload, drain, "
-       "rebalance, move"},
+       "rebalance, move, upgrade"},
       {{"drain"},
        "weirctl: drain: which worker is missing: expected the number of a slot, as weirctl status "
        "shows it"},

@@ -3,6 +3,7 @@
 #include "weir/steering/client_table.h"
 
 #include <netinet/in.h>
+#include <unistd.h>
 
 #include <string>
 #include <thread>
@@ -26,7 +27,9 @@ class ClientTableTest : public TableTest {
     accounts.emplace(ClientTable::in_shared_memory(sets, 2, kPlaces).value());
     configure({.slots = 2, .weights = {}, .clients = limits, .client_sets = sets});
   }
-  ClientDesk desk(std::uint32_t slot = 0) { return {raw, *accounts, slot}; }
+  ClientDesk desk(std::uint32_t slot = 0, std::uint32_t bank = 0) {
+    return {raw, *accounts, slot, bank};
+  }
   Verdict admit(std::uint32_t place, const std::string& host, std::uint32_t slot = 0) {
     return desk(slot).admit(place, client(host), Instant{Duration{now}});
   }
@@ -166,13 +169,57 @@ TEST_F(ClientTableTest, ADeadWorkersConnectionsAreForgottenAndNobodyElses) {
   admit(1, "192.0.2.1", 0);
   admit(0, "192.0.2.1", 1);
   admit(7, "192.0.2.9", 0);
-  accounts->forget(0);
+  accounts->forget(0, 0);
   EXPECT_EQ(open_in_all(), 1U);
-  accounts->forget(0);
+  accounts->forget(0, 0);
   EXPECT_EQ(open_in_all(), 1U);
   for (std::uint32_t place = 2; place < 5; ++place)
     EXPECT_EQ(admit(place, "192.0.2.1", 0), Verdict::admitted);
   EXPECT_EQ(admit(5, "192.0.2.1", 0), Verdict::too_many);
+}
+
+TEST_F(ClientTableTest, TheTwoBanksOfASlotAreForgottenEachByItself) {
+  limit({.open_max = 4});
+  admit(0, "192.0.2.1");
+  const Instant at{Duration{now}};
+  EXPECT_EQ(desk(0, 1).admit(0, client("192.0.2.1"), at), Verdict::admitted);
+  EXPECT_EQ(desk(0, 1).admit(kPlaces - 1, client("192.0.2.1"), at), Verdict::admitted);
+  EXPECT_EQ(open_in_all(), 3U);
+  accounts->forget(0, 0);
+  EXPECT_EQ(open_in_all(), 2U);
+  accounts->forget(0, 1);
+  EXPECT_EQ(open_in_all(), 0U);
+}
+
+TEST_F(ClientTableTest, NotesOfMoreSlotsLeaveThoseThatThereAreWhereTheyAre) {
+  limit({.open_max = 4});
+  ClientDesk before = desk(1);
+  const std::uint32_t* const where = accounts->notes(1, 0).data();
+  admit(0, "192.0.2.1", 1);
+  for (const std::uint32_t slots : {3U, 3U, 64U, 5U}) ASSERT_TRUE(accounts->grow(slots));
+  EXPECT_EQ(accounts->notes(1, 0).data(), where);
+  EXPECT_EQ(admit(kPlaces - 1, "192.0.2.1", 2), Verdict::admitted);
+  EXPECT_EQ(admit(kPlaces - 1, "192.0.2.1", 63), Verdict::admitted);
+  EXPECT_EQ(open_in_all(), 3U);
+  before.leave(0);
+  EXPECT_EQ(open_in_all(), 2U);
+  accounts->forget(63, 0);
+  EXPECT_EQ(open_in_all(), 1U);
+  accounts->forget(2, 0);
+  EXPECT_EQ(open_in_all(), 0U);
+}
+
+TEST_F(ClientTableTest, WhoeverMapsTheFileFindsTheNotesBySlotAndBank) {
+  limit({.open_max = 4});
+  ASSERT_TRUE(accounts->grow(3));
+  ASSERT_EQ(desk(2, 1).admit(5, client("192.0.2.1"), Instant{Duration{now}}), Verdict::admitted);
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));  // more than two banks here
+  std::uint32_t note = 0;
+  const std::size_t at = 2 * page + (kPlaces + 5) * sizeof note;
+  ASSERT_EQ(::pread(accounts->notes_fd(), &note, sizeof note, static_cast<off_t>(at)),
+            static_cast<ssize_t>(sizeof note));
+  EXPECT_EQ(note, accounts->notes(2, 1)[5]);
+  EXPECT_NE(note, 0U);
 }
 
 TEST_F(ClientTableTest, LimitsChangeWhileRunning) {
