@@ -26,8 +26,7 @@ struct Head {
 };
 static_assert(sizeof(Head) == 24);
 
-constexpr std::size_t kDescriptorsMax = 2;  // socket, file
-constexpr std::size_t kControlBytes = CMSG_SPACE(kDescriptorsMax * sizeof(int));
+constexpr std::size_t kControlBytes = CMSG_SPACE(kLetterDescriptorsMax * sizeof(int));
 /// More than any session holds: the backlog limit and a message twice over stay far below.
 constexpr std::uint64_t kFileBytesMax = std::uint64_t{4} << 30;
 
@@ -55,6 +54,18 @@ bool read_file(int file, std::span<std::byte> into) noexcept {
   return true;
 }
 
+/// How many descriptors a letter of this kind has besides its file; nothing for no kind of ours.
+bool may_have(LetterKind kind, std::size_t descriptors) noexcept {
+  switch (kind) {
+    case LetterKind::session:
+    case LetterKind::returned: return descriptors == 1;
+    case LetterKind::give:
+    case LetterKind::parted: return descriptors == 0;
+    case LetterKind::joined: return descriptors > 0;
+  }
+  return false;
+}
+
 std::vector<UniqueFd> descriptors_of(msghdr& message) {
   std::vector<UniqueFd> found;
   for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
@@ -73,18 +84,38 @@ std::vector<UniqueFd> descriptors_of(msghdr& message) {
 
 Result<Inboxes> Inboxes::open(std::uint32_t slots) {
   Inboxes made;
-  for (std::uint32_t slot = 0; slot < slots; ++slot) {
+  if (auto grown = made.grow(slots); !grown) return grown.error();
+  return made;
+}
+
+Result<void> Inboxes::grow(std::uint32_t slots) {
+  const std::uint32_t before = this->slots();
+  while (this->slots() < slots) {
     std::array<int, 2> ends{};
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) != 0)
-      return os_error("making the workers' inboxes", errno, "raise the limit on open files");
-    made.readers_.emplace_back(ends[0]);
-    made.writers_.emplace_back(ends[1]);
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) != 0) {
+      const int error = errno;
+      shrink(before);
+      return os_error("making the workers' inboxes", error, "raise the limit on open files");
+    }
+    readers_.emplace_back(ends[0]);
+    writers_.emplace_back(ends[1]);
     // What may be under way to one slot; the kernel gives what the host's limit allows.
     const int bytes = 4 << 20;
     if (::setsockopt(ends[1], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) != 0)
       ::setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
   }
-  return made;
+  return {};
+}
+
+void Inboxes::shrink(std::uint32_t slots) noexcept {
+  if (slots >= this->slots()) return;
+  readers_.erase(readers_.begin() + slots, readers_.end());
+  writers_.erase(writers_.begin() + slots, writers_.end());
+}
+
+void Inboxes::shut(std::uint32_t slot) noexcept {
+  // Whoever posts next gets EPIPE; what is in the queue stays there.
+  ::shutdown(readers_[slot].get(), SHUT_RD);
 }
 
 Result<Inboxes> Inboxes::inherit(std::uint32_t slots, Estate& estate) {
@@ -108,6 +139,11 @@ std::vector<int> Inboxes::writers() const {
 
 Posted post(int writer, LetterKind kind, std::uint32_t from, std::span<const std::byte> content,
             int fd) noexcept {
+  return post(writer, kind, from, content, std::span{&fd, fd >= 0 ? 1U : 0U});
+}
+
+Posted post(int writer, LetterKind kind, std::uint32_t from, std::span<const std::byte> content,
+            std::span<const int> with) noexcept {
   Head head{.kind = kind, .from = from, .bytes = content.size()};
   UniqueFd file;
   if (content.size() > Inbox::kInlineBytesMax) {
@@ -116,9 +152,13 @@ Posted post(int writer, LetterKind kind, std::uint32_t from, std::span<const std
     head.in_file = 1;
     content = {};
   }
-  std::array<int, kDescriptorsMax> fds{};
-  std::size_t count = 0;
-  if (fd >= 0) fds[count++] = fd;
+  if (with.size() + (file ? 1 : 0) > kLetterDescriptorsMax) {
+    errno = E2BIG;
+    return Posted::failed;
+  }
+  std::array<int, kLetterDescriptorsMax> fds{};
+  std::size_t count = with.size();
+  std::ranges::copy(with, fds.begin());
   if (file) fds[count++] = file.get();
 
   std::array<iovec, 2> parts{
@@ -176,19 +216,27 @@ Inbox::Look Inbox::look(Letter& letter) {
   const std::span<std::byte> rest{bytes_.data() + sizeof head,
                                   static_cast<std::size_t>(got) - sizeof head};
   const bool in_file = head.in_file != 0;
-  const bool has_socket = head.kind == LetterKind::session || head.kind == LetterKind::returned;
-  if (head.magic != Head::kMagic || fds.size() != std::size_t{has_socket} + std::size_t{in_file} ||
+  if (head.magic != Head::kMagic || fds.size() < std::size_t{in_file} ||
+      !may_have(head.kind, fds.size() - std::size_t{in_file}) ||
       (in_file ? !rest.empty() || head.bytes > kFileBytesMax : head.bytes != rest.size()))
     return Look::damaged;
+  UniqueFd file;
+  if (in_file) {
+    file = std::move(fds.back());
+    fds.pop_back();
+  }
   letter.kind = head.kind;
   letter.from = head.from;
-  if (has_socket) letter.fd = std::move(fds.front());
+  if (head.kind == LetterKind::joined)
+    letter.joined = std::move(fds);
+  else if (!fds.empty())
+    letter.fd = std::move(fds.front());
   letter.content = rest;
   file_.clear();
   file_.shrink_to_fit();
   if (in_file) {
     file_.resize(head.bytes);
-    if (!read_file(fds.back().get(), file_)) return Look::damaged;
+    if (!read_file(file.get(), file_)) return Look::damaged;
     letter.content = file_;
   }
   return Look::letter;

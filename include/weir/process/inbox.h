@@ -1,6 +1,7 @@
 // Inboxes: how the worker of a slot is handed sessions by other workers, and orders by the master.
 // One pair of connected SOCK_SEQPACKET sockets a slot, made by the master before it forks and kept
-// open by it: any process posts at one end, the worker of the slot reads at the other.
+// open by it as long as there is the slot: any process posts at one end, the worker of the slot
+// reads at the other.
 //
 // A letter is one datagram, descriptors included, so posting is one step: before it the sender has
 // the session, after it the kernel's queue has it. The queue belongs to the slot, not to a process.
@@ -29,6 +30,16 @@ class Inboxes {
   /// Those of an estate, with what is in them.
   [[nodiscard]] static Result<Inboxes> inherit(std::uint32_t slots, Estate& estate);
 
+  /// Inboxes of more slots, up to `slots` in all. Where it fails there are as many as before.
+  [[nodiscard]] Result<void> grow(std::uint32_t slots);
+  /// Closes those of the slots from `slots` on.
+  void shrink(std::uint32_t slots) noexcept;
+  /// From here on posting to `slot` fails, in every process; what was posted can be read.
+  void shut(std::uint32_t slot) noexcept;
+
+  [[nodiscard]] std::uint32_t slots() const noexcept {
+    return static_cast<std::uint32_t>(readers_.size());
+  }
   /// The end at which the worker of `slot` reads. Lent.
   [[nodiscard]] int reader(std::uint32_t slot) const noexcept { return readers_[slot].get(); }
   /// The end at which letters to `slot` are posted. Lent.
@@ -48,6 +59,8 @@ enum class LetterKind : std::uint32_t {
   give = 3,       // a GiveOrder
   hand_over = 4,  // a HandOverOrder
   sums = 5,       // a weir_row: what a worker counted after it had handed over
+  joined = 6,     // a SlotJoined, with its descriptors
+  parted = 7,     // a SlotParted
 };
 
 /// To the worker of the slot: give so many sessions to the worker of slot `target`.
@@ -63,11 +76,29 @@ struct HandOverOrder {
   std::uint32_t parcel_version;
 };
 
+/// There is a slot more. With it come the writing end of its inbox, where `address` is 0, and its
+/// listeners from that listen address on, as many as there are in this letter. Sent before anyone
+/// is told to give sessions to that slot.
+struct SlotJoined {
+  std::uint32_t slot;
+  std::uint32_t address;
+};
+
+/// There is that slot no more: its inbox takes nothing, its listeners are closed. To the worker of
+/// the slot itself: it is to end once it has no session left that can move.
+struct SlotParted {
+  std::uint32_t slot;
+};
+
+/// Descriptors that one letter may carry (SCM_MAX_FD of the kernel).
+inline constexpr std::size_t kLetterDescriptorsMax = 253;
+
 struct Letter {
   LetterKind kind{};
   std::uint32_t from = 0;              // slot of who posted it; of the reader, for orders
   std::span<const std::byte> content;  // lent until the next look
   UniqueFd fd;                         // the session's socket
+  std::vector<UniqueFd> joined;        // the descriptors of a SlotJoined
 };
 
 enum class Posted : std::uint8_t {
@@ -76,9 +107,19 @@ enum class Posted : std::uint8_t {
   failed,   // this letter cannot be posted; errno says why
 };
 
-/// Posts at `writer`. `fd`: a socket to go with it, -1 for none; the caller keeps its own.
+/// Posts at `writer`. `fds`: what goes with it, at most kLetterDescriptorsMax, and one less where
+/// the content is too long to travel inline; the caller keeps its own.
+[[nodiscard]] Posted post(int writer, LetterKind kind, std::uint32_t from,
+                          std::span<const std::byte> content, std::span<const int> fds) noexcept;
+/// `fd`: the one descriptor that goes with it, -1 for none.
 [[nodiscard]] Posted post(int writer, LetterKind kind, std::uint32_t from,
                           std::span<const std::byte> content, int fd = -1) noexcept;
+
+/// An order's bytes, as a letter has them.
+template <class Order>
+[[nodiscard]] std::span<const std::byte> content_of(const Order& order) noexcept {
+  return std::as_bytes(std::span{&order, 1});
+}
 
 /// The reading end, used by one thread.
 class Inbox {

@@ -97,6 +97,117 @@ TEST_F(InboxTest, AnOrderHasNoDescriptor) {
   EXPECT_EQ(read.count, 1'000'000U);
 }
 
+/// As many pipes as a letter may carry descriptors, each with its number in it.
+std::vector<UniqueFd> numbered_pipes(std::size_t count) {
+  std::vector<UniqueFd> readers;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) break;
+    const UniqueFd writer{ends[1]};
+    readers.emplace_back(ends[0]);
+    if (::write(writer.get(), &i, sizeof i) != sizeof i) break;
+  }
+  return readers;
+}
+
+TEST_F(InboxTest, ALetterCarriesAsManyDescriptorsAsTheKernelTakesInTheirOrder) {
+  for (const std::size_t count : {std::size_t{1}, std::size_t{2}, kLetterDescriptorsMax}) {
+    const std::vector<UniqueFd> pipes = numbered_pipes(count);
+    ASSERT_EQ(pipes.size(), count);
+    std::vector<int> fds;
+    for (const UniqueFd& each : pipes) fds.push_back(each.get());
+    const SlotJoined joined{.slot = 1'023, .address = 252};
+    const int before = descriptors();
+    ASSERT_EQ(post(inboxes_->writer(1), LetterKind::joined, 1, content_of(joined), fds),
+              Posted::posted);
+    {
+      Letter letter;
+      ASSERT_EQ(inbox_->look(letter), Look::letter) << count;
+      inbox_->take_off();
+      EXPECT_EQ(letter.kind, LetterKind::joined);
+      EXPECT_FALSE(letter.fd);
+      ASSERT_EQ(letter.content.size(), sizeof joined);
+      EXPECT_EQ(std::memcmp(letter.content.data(), &joined, sizeof joined), 0);
+      ASSERT_EQ(letter.joined.size(), count);
+      for (std::size_t i = 0; i < count; ++i) {
+        std::size_t number = count;
+        ASSERT_EQ(::read(letter.joined[i].get(), &number, sizeof number),
+                  static_cast<ssize_t>(sizeof number));
+        EXPECT_EQ(number, i);
+        EXPECT_EQ(::fcntl(letter.joined[i].get(), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+      }
+    }
+    EXPECT_EQ(descriptors(), before) << count;
+  }
+}
+
+TEST_F(InboxTest, MoreDescriptorsThanALetterTakesAreRefused) {
+  const std::vector<int> fds(kLetterDescriptorsMax + 1, socket_.get());
+  EXPECT_EQ(post(inboxes_->writer(1), LetterKind::joined, 1, bytes_of("12345678"), fds),
+            Posted::failed);
+  EXPECT_EQ(errno, E2BIG);
+  // Content too long for the letter takes one of them.
+  const std::string large(Inbox::kInlineBytesMax + 1, 'l');
+  EXPECT_EQ(post(inboxes_->writer(1), LetterKind::joined, 1, bytes_of(large),
+                 std::span{fds}.first(kLetterDescriptorsMax)),
+            Posted::failed);
+  Letter letter;
+  EXPECT_EQ(inbox_->look(letter), Look::empty);
+}
+
+TEST_F(InboxTest, MoreSlotsLeaveThoseThatThereAreAsTheyAre) {
+  ASSERT_EQ(post_session("before"), Posted::posted);
+  const int writer = inboxes_->writer(1);
+  ASSERT_TRUE(inboxes_->grow(40));
+  EXPECT_EQ(inboxes_->slots(), 40U);
+  EXPECT_EQ(inboxes_->writer(1), writer);
+  ASSERT_EQ(post(inboxes_->writer(39), LetterKind::session, 0, bytes_of("new"), socket_.get()),
+            Posted::posted);
+  Letter letter;
+  ASSERT_EQ(inbox_->look(letter), Look::letter);
+  EXPECT_EQ(text_of(letter.content), "before");
+  Inbox last{inboxes_->reader(39)};
+  ASSERT_EQ(last.look(letter), Look::letter);
+  EXPECT_EQ(text_of(letter.content), "new");
+  letter = {};
+  const int before = descriptors();
+  inboxes_->shrink(2);
+  EXPECT_EQ(inboxes_->slots(), 2U);
+  EXPECT_EQ(descriptors(), before - 2 * 38);
+}
+
+TEST_F(InboxTest, WhereDescriptorsRunOutThereAreAsManyInboxesAsBefore) {
+  const int before = descriptors();
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const UniqueFd highest{::dup(socket_.get())};
+  const rlimit few{.rlim_cur = static_cast<rlim_t>(highest.get()) + 12, .rlim_max = limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  const auto grown = inboxes_->grow(40);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  ASSERT_FALSE(grown);
+  EXPECT_EQ(to_string(grown.error()),
+            "making the workers' inboxes: Too many open files; raise the limit on open files");
+  EXPECT_EQ(inboxes_->slots(), 2U);
+  EXPECT_EQ(descriptors(), before + 1);
+}
+
+TEST_F(InboxTest, OneThatIsShutTakesNothingMoreAndKeepsWhatItHas) {
+  ASSERT_EQ(post_session("first"), Posted::posted);
+  ASSERT_EQ(post_session(std::string(100'000, '2')), Posted::posted);
+  inboxes_->shut(1);
+  EXPECT_EQ(post_session("late"), Posted::failed);
+  EXPECT_EQ(errno, EPIPE);
+  Letter letter;
+  ASSERT_EQ(inbox_->look(letter), Look::letter);
+  EXPECT_EQ(text_of(letter.content), "first");
+  inbox_->take_off();
+  ASSERT_EQ(inbox_->look(letter), Look::letter);
+  EXPECT_TRUE(text_of(letter.content) == std::string(100'000, '2'));
+  inbox_->take_off();
+  EXPECT_EQ(inbox_->look(letter), Look::empty);
+}
+
 TEST_F(InboxTest, SessionsComeWithTheirSocketsWhateverTheirSize) {
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, Inbox::kInlineBytesMax,
                                  Inbox::kInlineBytesMax + 1, std::size_t{3} << 20}) {
