@@ -60,6 +60,8 @@ bool may_have(LetterKind kind, std::size_t descriptors) noexcept {
     case LetterKind::session:
     case LetterKind::returned: return descriptors == 1;
     case LetterKind::give:
+    case LetterKind::hand_over:
+    case LetterKind::sums:
     case LetterKind::parted: return descriptors == 0;
     case LetterKind::joined: return descriptors > 0;
   }

@@ -195,9 +195,34 @@ void LoadTable::set_weights(std::span<const std::uint32_t> given) {
   for (std::uint32_t slot = 0; slot < weights.size(); ++slot) {
     const std::uint64_t connections = snapshot(slot).load;
     const std::uint64_t step = step_of(weights[slot]);
+    // Where nothing changes, nothing that comes or goes meanwhile is missed either.
+    if (Word{table_->steered[slot].step}.load(std::memory_order_relaxed) == step) continue;
     Word{table_->steered[slot].step}.store(step, std::memory_order_relaxed);
     exchange_load(table_->key[slot], connections * step);
   }
+}
+
+void LoadTable::set_slots(std::uint32_t slots, std::span<const std::uint32_t> weights) {
+  assert(slots >= 1 && slots <= WEIR_SLOTS_MAX);
+  const std::uint32_t before = this->slots();
+  for (std::uint32_t slot = slots; slot < before; ++slot) {
+    mark_down(slot);
+    restart_slot(slot, 0);
+  }
+  for (std::uint32_t slot = before; slot < slots; ++slot) {
+    restart_slot(slot, 0);  // what a late giver may have counted there after the slot had gone
+    Word{table_->row[slot].awake_at_ns}.store(0, std::memory_order_relaxed);
+    Word{table_->key[slot]}.fetch_and(~static_cast<__u64>(WEIR_KEY_HUNG),
+                                      std::memory_order_relaxed);
+  }
+  Half{table_->config.slot_count}.store(slots, std::memory_order_release);
+  set_weights(weights);
+}
+
+void LoadTable::look_up_first(std::uint32_t slots) {
+  std::vector<std::uint32_t> weights;
+  for (std::uint32_t slot = 0; slot < slots; ++slot) weights.push_back(snapshot(slot).weight);
+  publish_lookup(*table_, weights);
 }
 
 void LoadTable::mark_serving(std::uint32_t slot) noexcept {
@@ -211,7 +236,7 @@ void LoadTable::mark_down(std::uint32_t slot) noexcept {
 }
 
 void LoadTable::restart_slot(std::uint32_t slot, std::uint64_t queued) noexcept {
-  assert(slot < slots());
+  assert(slot < WEIR_SLOTS_MAX);
   const std::uint64_t step = Word{table_->steered[slot].step}.load(std::memory_order_relaxed);
   Word{table_->row[slot].open}.store(0, std::memory_order_relaxed);
   const std::uint64_t before = exchange_load(table_->key[slot], queued * step) / step;
@@ -263,7 +288,7 @@ Policy LoadTable::policy() const noexcept {
 }
 
 SlotSnapshot LoadTable::snapshot(std::uint32_t slot) const noexcept {
-  assert(slot < slots());
+  assert(slot < WEIR_SLOTS_MAX);
   SlotSnapshot out;
   // The row first, then the key, then assigned: the order that the reconciler asks for.
   constexpr std::size_t kWords = sizeof(weir_row) / sizeof(__u64);

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernel_hash.h"
 #include "program.h"
 #include "reconcile.h"
 
@@ -250,6 +251,40 @@ void Steering::reconcile(Instant now) {
   // connection is in two slots until the closed one's is taken back, from the total as well.
   const auto drift = static_cast<std::int64_t>(table.total() - counted);
   table.correct_total(-state_->total_drift.observe(drift));
+}
+
+Result<void> Steering::add_listeners(std::size_t address, std::uint32_t first,
+                                     std::span<const int> listeners) {
+  if (backend() == Backend::ebpf)
+    for (std::uint32_t i = 0; i < listeners.size(); ++i)
+      if (auto set = state_->programs[address].set_listener(first + i, listeners[i]); !set)
+        return set.error();
+  std::vector<int>& of_address = state_->listeners[address];
+  of_address.resize(first);
+  of_address.insert(of_address.end(), listeners.begin(), listeners.end());
+  return {};
+}
+
+void Steering::set_slots(std::uint32_t slots) {
+  state_->table.set_slots(slots, {});
+  state_->slots.resize(slots);
+  for (std::vector<int>& address : state_->listeners) address.resize(slots, -1);
+}
+
+void Steering::drop_listeners(std::uint32_t slot) noexcept {
+  for (std::vector<int>& address : state_->listeners) address[slot] = -1;
+}
+
+Result<void> Steering::keep_to_first(std::uint32_t slots) noexcept {
+  if (backend() == Backend::ebpf) return {};
+  for (const std::vector<int>& address : state_->listeners)
+    if (auto kept = steering::keep_to_first(address.front(), slots); !kept) return kept;
+  return {};
+}
+
+void Steering::keep_to_all() noexcept {
+  if (backend() == Backend::ebpf) return;
+  for (const std::vector<int>& address : state_->listeners) steering::keep_to_all(address.front());
 }
 
 Result<void> probe_ebpf() {

@@ -104,6 +104,29 @@ class Group {
     return counted;
   }
 
+  /// Listeners of more slots, in service at once. One address.
+  void grow(std::uint32_t slots) {
+    const std::uint32_t before = this->slots();
+    std::vector<int> numbers;
+    for (std::uint32_t slot = before; slot < slots; ++slot) {
+      listeners_[0].push_back(listener(addresses_[0]));
+      numbers.push_back(listeners_[0].back().get());
+    }
+    if (const auto added = steering_.add_listeners(0, before, numbers); !added)
+      throw std::runtime_error(to_string(added.error()));
+    steering_.set_slots(slots);
+    for (std::uint32_t slot = before; slot < slots; ++slot) {
+      worker(slot).woke(monotonic_now());
+      table().mark_serving(slot);
+    }
+  }
+  /// The listener stays open, as in a process that hangs, and listens no more.
+  void shut_listener(std::uint32_t slot) {
+    must(::shutdown(listeners_[0][slot].get(), SHUT_RD), "shutdown");
+    steering_.drop_listeners(slot);
+  }
+
+  void forget_listeners(std::uint32_t from) { listeners_[0].resize(from); }
   void close_listener(std::uint32_t slot, std::size_t address = 0) {
     listeners_[address][slot].reset();
   }
@@ -121,16 +144,21 @@ class Group {
     return std::move(*made);
   }
 
+  static UniqueFd listener(const SocketAddress& address) {
+    UniqueFd fd{
+        must(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket")};
+    const int one = 1;
+    must(::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one), "SO_REUSEPORT");
+    must(::bind(fd.get(), address.data(), address.size()), "bind");
+    must(::listen(fd.get(), 4'096), "listen");
+    return fd;
+  }
+
   void listen(SocketAddress address, std::uint32_t slots) {
     std::vector<UniqueFd> group;
     std::vector<int> numbers;
     for (std::uint32_t slot = 0; slot < slots; ++slot) {
-      UniqueFd fd{must(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
-                       "socket")};
-      const int one = 1;
-      must(::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one), "SO_REUSEPORT");
-      must(::bind(fd.get(), address.data(), address.size()), "bind");
-      must(::listen(fd.get(), 4'096), "listen");
+      UniqueFd fd = listener(address);
       if (slot == 0) address = *SocketAddress::local_of(fd.get());
       numbers.push_back(fd.get());
       group.push_back(std::move(fd));

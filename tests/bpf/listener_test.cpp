@@ -108,6 +108,40 @@ TEST_P(ListenerClosed, LosesNoneEvenWhenTheTableStillOffersIt) {
   expect_all_alive(group);
 }
 
+TEST_P(ListenerClosed, LosesNoQueuedConnectionWhenItIsShutAndStaysOpenSomewhere) {
+  Group group{plain(4)};
+  group.connect_many(400);
+  group.table().set_policy(*parse_policy(GetParam()));
+  group.table().mark_down(1);
+  group.shut_listener(1);
+  EXPECT_EQ(sum_of(group.queues()), 400U);
+  EXPECT_EQ(group.queues()[1], 0U);
+  EXPECT_EQ(group.table().program_counters().migrated, 100U);
+  group.connect_many(100);
+  EXPECT_EQ(group.table().program_counters().select_failed, 0U);
+  expect_all_alive(group);
+}
+
+TEST_P(ListenerClosed, SlotsThatComeAreSteeredToAndMayComeAgain) {
+  Group group{plain(2)};
+  group.table().set_policy(*parse_policy(GetParam()));
+  for (int round = 0; round < 3; ++round) {
+    group.grow(6);
+    group.connect_many(60);
+    for (std::uint32_t slot = 2; slot < 6; ++slot) {
+      group.table().mark_down(slot);
+      group.shut_listener(slot);
+      group.close_listener(slot);
+    }
+    group.steering().set_slots(2);
+    group.forget_listeners(2);
+  }
+  EXPECT_EQ(group.table().slots(), 2U);
+  EXPECT_EQ(sum_of(group.queues()), 180U);
+  EXPECT_EQ(group.table().program_counters().select_failed, 0U);
+  expect_all_alive(group);
+}
+
 TEST(Listener, ASlotWithoutListenerIsNotChargedForWhatItCannotTake) {
   Group group{plain(2)};
   group.close_listener(1);

@@ -45,6 +45,7 @@ struct WorkerSeat {
   std::vector<int> inboxes;  // of every slot, to post to
   steering::LoadTable* table = nullptr;
   steering::ClientTable* clients = nullptr;
+  std::uint32_t bank = 0;  // of the slot's notes on clients, which are this worker's
   steering::WorkerSlot::Counting counting = steering::WorkerSlot::Counting::by_program;
   std::uint32_t bank = 0;            // of the slot's notes on clients (steering/tenure.h)
   std::optional<Identity> identity;  // to become, once the ring is made (become_worker)

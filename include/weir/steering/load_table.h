@@ -77,6 +77,15 @@ class LoadTable {
   /// that come or go in the same instant may be counted at the old weight: reconciliation mends it.
   void set_weights(std::span<const std::uint32_t> weights);
 
+  /// Changes how many slots there are, to 1..WEIR_SLOTS_MAX, with weights as for set_weights().
+  /// Those that stay keep what they have. New ones are out of service, with nothing counted and no
+  /// worker yet. Those that go are taken out of the total; their rows keep the totals of what their
+  /// workers did, for a later worker of the slot goes on from there.
+  void set_slots(std::uint32_t slots, std::span<const std::uint32_t> weights);
+  /// Has the lookup tables name the first `slots` alone, which keep their weights, as they will
+  /// once the others are gone: so that a client is sent to another slot once, not twice.
+  void look_up_first(std::uint32_t slots);
+
   /// Lets new connections in. The lookup tables of round-robin and the hashes hold every configured
   /// slot, serving or not (pick.h passes over those that do not), so this rebuilds nothing, and a
   /// slot that returns finds its old clients. Its worker should have called WorkerSlot::woke():
@@ -85,7 +94,8 @@ class LoadTable {
   /// Keeps new connections out; those that the slot has stay counted.
   void mark_down(std::uint32_t slot) noexcept;
   /// After its worker died: none open, and `queued` (waiting in its accept queues) is its load.
-  /// The slot should be down. Connections in handshake are forgotten until reconciled.
+  /// The slot should be down. Connections in handshake are forgotten until reconciled. Also of a
+  /// slot that is no more.
   void restart_slot(std::uint32_t slot, std::uint64_t queued) noexcept;
 
   /// Whose the slot is; nothing while it is nobody's.
@@ -101,6 +111,7 @@ class LoadTable {
 
   [[nodiscard]] std::uint32_t slots() const noexcept;
   [[nodiscard]] Policy policy() const noexcept;
+  /// Also of a slot that is no more, for the totals in its row.
   [[nodiscard]] SlotSnapshot snapshot(std::uint32_t slot) const noexcept;
   /// Connections counted over all slots.
   [[nodiscard]] std::uint64_t total() const noexcept;

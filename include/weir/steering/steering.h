@@ -95,6 +95,20 @@ class Steering {
   /// is steered already.
   [[nodiscard]] Result<void> attach(std::size_t address, std::span<const int> listeners);
 
+  /// Takes up the listeners of slots from `first` on, of an address that is attached. They are
+  /// borrowed as those of attach(). Where it fails, those that it took have to be closed.
+  [[nodiscard]] Result<void> add_listeners(std::size_t address, std::uint32_t first,
+                                           std::span<const int> listeners);
+  /// Makes the table, and what is kept for each slot, those of so many slots, all of weight 1.
+  void set_slots(std::uint32_t slots);
+  /// The listeners of `slot` are about to be closed.
+  void drop_listeners(std::uint32_t slot) noexcept;
+
+  /// With backend `none`: new connections go to the listeners of the first `slots` alone, or again
+  /// to all that there are. Where a program steers, it knows, and these do nothing.
+  [[nodiscard]] Result<void> keep_to_first(std::uint32_t slots) noexcept;
+  void keep_to_all() noexcept;
+
   /// Compares the table with the truth and mends what lasted; call every 100 ms. Takes about half a
   /// microsecond a listener: 0.55 ms for 1,024 on the machine of bench/README.md. A handshake that
   /// never completes is out of the table 3 s and three ticks later. Does nothing with backend

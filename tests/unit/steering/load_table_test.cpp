@@ -77,6 +77,100 @@ TEST_F(Table, ChangedWeightsKeepTheConnectionsAndActOnTheNext) {
   EXPECT_EQ(table.total(), 301U);
 }
 
+TEST_F(Table, MoreSlotsLeaveWhatThereIsAndAreOutOfServiceUntilSaidOtherwise) {
+  configure(2, Policy::least_connections);
+  (void)steer_many(20);
+  raw.row[0].messages_in = 7;
+  table.set_slots(5, {});
+  EXPECT_EQ(table.slots(), 5U);
+  EXPECT_EQ(table.total(), 20U);
+  for (std::uint32_t slot = 0; slot < 2; ++slot) {
+    EXPECT_TRUE(table.snapshot(slot).serving);
+    EXPECT_EQ(table.snapshot(slot).load, 10U);
+  }
+  for (std::uint32_t slot = 2; slot < 5; ++slot) {
+    EXPECT_FALSE(table.snapshot(slot).serving);
+    EXPECT_EQ(table.snapshot(slot).load, 0U);
+    EXPECT_EQ(worker(0).attendance_of(slot, Instant{Duration{now}}), Attendance::unborn);
+  }
+  EXPECT_EQ(steer_many(10), (std::vector<std::uint64_t>{5, 5, 0, 0, 0}));
+  table.mark_serving(4);
+  wake(4);
+  EXPECT_EQ(steer_many(10), (std::vector<std::uint64_t>{0, 0, 0, 0, 10}));
+  EXPECT_EQ(raw.row[0].messages_in, 7U);
+}
+
+TEST_F(Table, EveryPolicyFindsSlotsThatWereAddedAndNoneThatWereTaken) {
+  for (const auto policy :
+       {Policy::least_connections, Policy::two_choices, Policy::round_robin,
+        Policy::weighted_round_robin, Policy::source_hash, Policy::tuple_hash}) {
+    configure(4, policy);
+    table.set_slots(16, {});
+    for (std::uint32_t slot = 4; slot < 16; ++slot) {
+      table.mark_serving(slot);
+      wake(slot);
+    }
+    for (const std::uint64_t count : steer_many(1'600))
+      EXPECT_GE(count, 20U) << to_string(policy);  // 100 by the mean
+    table.set_slots(3, {});
+    EXPECT_EQ(table.slots(), 3U);
+    const auto picks = steer_many(300);  // fails on any slot that is none
+    EXPECT_EQ(picks.size(), 3U);
+  }
+}
+
+TEST_F(Table, SlotsThatGoTakeTheirLoadOutOfTheTotalAndKeepTheirRowsTotals) {
+  configure(4, Policy::round_robin);
+  (void)steer_many(40);
+  (void)worker(3).accepted();
+  raw.row[3].messages_in = 5;
+  table.mark_down(3);
+  table.mark_down(2);
+  table.set_slots(2, {});
+  EXPECT_EQ(table.total(), 20U);
+  EXPECT_EQ(table.snapshot(3).row.messages_in, 5U);
+  EXPECT_EQ(table.snapshot(3).row.open, 0U);
+  worker(0).pass_on(3);  // by one that was late to hear
+  table.set_slots(4, {});
+  EXPECT_EQ(table.snapshot(3).load, 0U);
+  EXPECT_FALSE(table.snapshot(3).serving);
+  EXPECT_EQ(table.snapshot(3).row.messages_in, 5U) << "a later worker goes on from there";
+}
+
+TEST_F(Table, WeightsComeWithTheSlots) {
+  configure(2, Policy::least_connections);
+  (void)steer_many(20);
+  table.set_slots(3, std::vector<std::uint32_t>{1, 2, 4});
+  EXPECT_EQ(table.snapshot(1).load, 10U);
+  EXPECT_EQ(table.snapshot(1).weight, 2U);
+  table.mark_serving(2);
+  wake(2);
+  EXPECT_EQ(steer_many(50), (std::vector<std::uint64_t>{0, 10, 40}));
+}
+
+TEST_F(Table, ByAHashAClientOfASlotThatGoesIsSentToAnotherOnceNotTwice) {
+  configure(8, Policy::source_hash);
+  std::vector<weir_syn> clients;
+  for (int i = 0; i < 500; ++i) clients.push_back(syn());
+  const auto places = [&] {
+    std::vector<int> slots;
+    for (const weir_syn& client : clients) slots.push_back(weir_steer(&raw, &client));
+    return slots;
+  };
+  const auto before = places();
+  for (std::uint32_t slot = 4; slot < 8; ++slot) table.mark_down(slot);
+  table.look_up_first(4);
+  const auto going = places();
+  table.set_slots(4, {});
+  EXPECT_EQ(places(), going);
+  int moved = 0;
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    EXPECT_LT(going[i], 4);
+    if (before[i] < 4 && before[i] != going[i]) ++moved;
+  }
+  EXPECT_LT(moved, 50) << "those of slots that stay, of some 250";
+}
+
 TEST_F(Table, ChangedWeightsFillTheIdleBufferAndSwitchToIt) {
   configure({.slots = 2, .policy = Policy::weighted_round_robin, .weights = {1, 1}});
   const __u32 before = raw.config.live;
