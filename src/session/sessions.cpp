@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "peer_name.h"
 
@@ -22,6 +23,9 @@ Sessions::Sessions(io::Ring& ring, io::BufferRing& buffers, Handler& handler, Ga
       tls_{tls},
       rules_{rules},
       upgrade_rules_{rules.upgrade},
+      followed_{.idle_timeout = rules.idle_timeout,
+                .ping_interval = rules.ping_interval,
+                .message_rate = rules.message_rate},
       timers_{now},
       now_{now} {}
 
@@ -109,6 +113,33 @@ void Sessions::expire(Session& session, Instant now) {
   }
   send_frame(session, wire::Opcode::ping, {});
   session.since = now;
+  timers_.arm(session.slot, deadline(session));
+}
+
+void Sessions::rules_changed(Instant now) {
+  now_ = now;
+  const bool draining = upgrade_rules_.draining;
+  upgrade_rules_ = rules_.upgrade;
+  upgrade_rules_.draining = draining;
+  const Followed before = std::exchange(followed_, {.idle_timeout = rules_.idle_timeout,
+                                                    .ping_interval = rules_.ping_interval,
+                                                    .message_rate = rules_.message_rate});
+  for (const auto& chunk : slab_)
+    for (Session& session : *chunk)
+      if (session.state != State::free && session.state != State::releasing)
+        follow_rules(session, before, now);
+}
+
+void Sessions::follow_rules(Session& session, const Followed& before, Instant now) {
+  session.decoder.limit_messages(rules_.message_bytes_max);
+  // What it has paid ahead was at another rate, and may be more than this one lets anyone.
+  if (rules_.message_rate != before.message_rate)
+    session.messages_paid = std::min(session.messages_paid, now);
+  // Silence that was in order so far must not end a session that would have answered a ping.
+  const bool other_times =
+      rules_.idle_timeout != before.idle_timeout || rules_.ping_interval != before.ping_interval;
+  if (other_times && rules_.ping_interval.count() > 0)
+    session.heard_at = std::max(session.heard_at, now - rules_.ping_interval);
   timers_.arm(session.slot, deadline(session));
 }
 

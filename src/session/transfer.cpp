@@ -142,7 +142,8 @@ std::span<const std::byte> Sessions::pack_up(Session& session) {
 Result<void> Sessions::arrive(UniqueFd& fd, std::span<const std::byte> packed, bool stays,
                               Instant now) {
   now_ = now;
-  const ParcelLimits limits{.message_bytes_max = rules_.message_bytes_max,
+  // The limit on messages may have been lowered since the one in progress began, here or there.
+  const ParcelLimits limits{.message_bytes_max = BlockPool::kBytesMax / 2,
                             .output_bytes_max = BlockPool::kBytesMax / 2};
   const auto unpacked = unpack(packed, limits);
   if (!unpacked) return Error{to_string(unpacked.error()), "it stays with the worker it is from"};
@@ -153,8 +154,9 @@ Result<void> Sessions::arrive(UniqueFd& fd, std::span<const std::byte> packed, b
     return Error{fmt::format("a session in transit of the app {}", parcel.app),
                  fmt::format("this worker runs {}", rules_.app)};
   auto decoder =
-      wire::FrameDecoder::restore(parcel.decoder, wire::Role::server, rules_.message_bytes_max);
+      wire::FrameDecoder::restore(parcel.decoder, wire::Role::server, limits.message_bytes_max);
   if (!decoder) return Error{"a session in transit whose frames are in no possible state", {}};
+  decoder->limit_messages(rules_.message_bytes_max);
 
   Session& session = take_in(std::move(fd), now);
   session.decoder = std::move(*decoder);

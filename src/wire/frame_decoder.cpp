@@ -177,14 +177,17 @@ FrameError FrameDecoder::begin_data_frame(Opcode opcode, bool rsv1,
   } else {
     if (inside_message()) return FrameError::expected_continuation;
     message_opcode_ = opcode;
-    message_bytes_left_ = message_bytes_max_;
-    if (rsv1) [[unlikely]]
-      message_bytes_left_ = compressed_bytes_max(message_bytes_max_);
+    message_bytes_ = 0;
     message_begun_ = false;  // text_ is between characters: a text that ends elsewhere is refused
     message_compressed_ = rsv1;
   }
-  if (payload_bytes > message_bytes_left_) return FrameError::message_too_big;
-  message_bytes_left_ -= payload_bytes;
+  std::uint64_t bytes_max = message_bytes_max_;
+  if (message_compressed_) [[unlikely]]
+    bytes_max = compressed_bytes_max(bytes_max);
+  // What was declared may be over a limit that was lowered since.
+  if (payload_bytes > bytes_max || message_bytes_ > bytes_max - payload_bytes)
+    return FrameError::message_too_big;
+  message_bytes_ += payload_bytes;
   return FrameError::none;
 }
 

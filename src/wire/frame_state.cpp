@@ -52,17 +52,13 @@ bool is_possible_frame(const State& state) noexcept {
 
 }  // namespace
 
-std::uint64_t FrameDecoder::declared_bytes_max() const noexcept {
-  return declared_max(message_compressed_, message_bytes_max_);
-}
-
 FrameDecoder::State FrameDecoder::save() const noexcept {
   State state{.stage = stage_ == Stage::lent ? Stage::header : stage_, .deflate = deflate_};
   if (stage_ == Stage::finished) return state;
   if (inside_message()) {
     state.message_opcode = message_opcode_;
     state.message_compressed = message_compressed_;
-    state.message_bytes = declared_bytes_max() - message_bytes_left_;
+    state.message_bytes = message_bytes_;
     state.text = text_.save();
   }
   if (state.stage == Stage::header) {
@@ -98,7 +94,7 @@ void FrameDecoder::load(const State& state) {
   stage_ = state.stage;
   message_opcode_ = state.message_opcode;
   message_compressed_ = state.message_compressed;
-  message_bytes_left_ = declared_bytes_max() - state.message_bytes;
+  message_bytes_ = state.message_bytes;
   message_begun_ = state.bytes_delivered() > 0;
   text_ = *Utf8Validator::restore(state.text);
   frame_fin_ = state.frame_fin;

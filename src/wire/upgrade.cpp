@@ -69,7 +69,8 @@ std::size_t look_from(std::size_t bytes_before, std::string_view mark) {
 UpgradeParser::Progress UpgradeParser::feed(std::span<std::byte>& in) noexcept {
   if (progress_ != Progress::need_more || in.empty()) return progress_;
   const std::size_t bytes_before = gathered_.size();
-  const std::size_t room = rules_->header_bytes_max - bytes_before;
+  // Nothing, where the limit was lowered since it began.
+  const std::size_t room = std::max(rules_->header_bytes_max, bytes_before) - bytes_before;
   std::string_view head{reinterpret_cast<const char*>(in.data()), std::min(in.size(), room)};
   if (bytes_before > 0) head = gathered_.append(head);
 

@@ -78,6 +78,8 @@ enum class SlowConsumer : std::uint8_t {
 struct Rate {
   std::uint32_t per_second = 0;
   std::uint32_t burst = 1;
+
+  bool operator==(const Rate&) const = default;
 };
 
 struct SessionRules {
@@ -133,6 +135,7 @@ struct Traffic {
 class Sessions {
  public:
   /// All are borrowed and must outlive this, but for `now`. `tls` may be null where no door has it.
+  /// `rules` may change between two turns of the loop: rules_changed().
   Sessions(io::Ring& ring, io::BufferRing& buffers, Handler& handler, Gate& gate, tls::Context* tls,
            const SessionRules& rules, Instant now);
   Sessions(const Sessions&) = delete;
@@ -193,6 +196,13 @@ class Sessions {
   /// Ends the connections that are still handshaking.
   void drop_handshakes();
 
+  /// The owner of the rules has changed them; not from within a handler. They hold at once and for
+  /// every session, also for how long it has been silent: one that other timeouts make overdue is
+  /// pinged first, if there are pings, and has as long to answer as any. What does not change is
+  /// the compression that an open session has agreed to, and that a message in progress may fill
+  /// the frame that it has begun. The app's name stays.
+  void rules_changed(Instant now);
+
   /// Connections adopted and not ended.
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
   /// Of those, sessions: what got its 101.
@@ -240,6 +250,13 @@ class Sessions {
     std::uint32_t slot = 0;
     std::uint32_t generation = 0;
     Instant until;
+  };
+
+  /// Of the rules, what sessions have done under them: only where it changes is that forgiven.
+  struct Followed {
+    Duration idle_timeout{};
+    Duration ping_interval{};
+    Rate message_rate{};
   };
 
   /// Where the message lies that a handler is looking at: in the block, or the buffer received.
@@ -347,6 +364,7 @@ class Sessions {
   void free_if_done(Session& session);
   void give_back_blocks(Session& session) noexcept;
   void expire(Session& session, Instant now);
+  void follow_rules(Session& session, const Followed& before, Instant now);
   [[nodiscard]] Instant deadline(const Session& session) const noexcept;
 
   io::Ring& ring_;
@@ -356,6 +374,7 @@ class Sessions {
   tls::Context* tls_;
   const SessionRules& rules_;
   wire::UpgradeRules upgrade_rules_;
+  Followed followed_;
   BlockPool blocks_;
   /// Deflaters without context takeover, by window bits; made when first needed.
   std::array<std::optional<wire::Deflater>, wire::kWindowBitsMax + 1> deflaters_;

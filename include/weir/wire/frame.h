@@ -137,6 +137,12 @@ class FrameDecoder {
 
   [[nodiscard]] bool finished() const noexcept { return stage_ == Stage::finished; }
 
+  /// Another limit from here on. A message in progress may still fill the frame that it has begun;
+  /// a further frame of it is held against the new limit, with all that it has declared.
+  void limit_messages(std::uint64_t message_bytes_max) noexcept {
+    message_bytes_max_ = message_bytes_max;
+  }
+
   /// What is still to come of the payload that the frame in progress declared.
   [[nodiscard]] std::uint64_t frame_bytes_left() const noexcept { return frame_bytes_left_; }
 
@@ -160,7 +166,6 @@ class FrameDecoder {
 
   [[nodiscard]] bool may_be_whole_message(std::span<const std::byte> in) const noexcept;
   bool take_whole_message(std::span<std::byte>& in, Event& event) noexcept;
-  [[nodiscard]] std::uint64_t declared_bytes_max() const noexcept;
   void load(const State& state);
   bool gather_header(std::span<std::byte>& in) noexcept;
   FrameError begin_frame(const std::byte* header) noexcept;
@@ -172,7 +177,7 @@ class FrameDecoder {
 
   // The message in progress.
   std::uint64_t message_bytes_max_;
-  std::uint64_t message_bytes_left_ = 0;  // that its frames may still declare
+  std::uint64_t message_bytes_ = 0;  // that its frames have declared
   // The frame in progress.
   std::uint64_t frame_bytes_left_ = 0;
   std::unique_ptr<ControlPayload> control_;  // a control payload that came in pieces; else none

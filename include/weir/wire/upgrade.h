@@ -23,7 +23,7 @@
 
 namespace weir::wire {
 
-/// What the operator allows. One for all handshakes.
+/// What the operator allows. One for all handshakes; may change from one feed() to the next.
 struct UpgradeRules {
   /// The request line and all header lines, line ends and the empty line included. Also bounds
   /// the memory that a handshake can hold, which is a small multiple of it. Not 0.
@@ -47,8 +47,7 @@ struct UpgradeRules {
   /// Empty: none.
   std::string health_path{};
   DeflateRules compression{};
-  /// An upgrade that would be accepted is answered 503 with Retry-After instead. May change from
-  /// one feed() to the next.
+  /// An upgrade that would be accepted is answered 503 with Retry-After instead.
   bool draining = false;
 };
 

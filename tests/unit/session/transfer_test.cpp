@@ -118,6 +118,21 @@ TEST_F(TransferTest, AnIdleSessionGoesOnElsewhereAndTheAppHearsNoClose) {
   EXPECT_EQ(sessions2_->traffic().arrived, 1U);
 }
 
+TEST_F(TransferTest, AMessageOverALimitThatWasLoweredSinceArrivesAndMayEndItsFrame) {
+  const UniqueFd peer = open();
+  const std::string whole = frame(0x82, std::string(1'000, 'a'));
+  write(peer, whole.substr(0, 500));
+  for (int i = 0; i < 4; ++i) turn();
+  rules_.message_bytes_max = 100;  // of both
+  sessions_->rules_changed(now_);
+  sessions2_->rules_changed(now_);
+  give_all_there();
+  write(peer, whole.substr(500));
+  EXPECT_EQ(read_both(peer, 1'004), answer(0x82, std::string(1'000, 'a')));
+  write(peer, whole);
+  EXPECT_EQ(read_both(peer, 4).substr(2), "\x03\xf1") << "1009: the next is too big";
+}
+
 TEST_F(TransferTest, BytesThatCameBeforeAreTakenInHereAndLaterOnesThere) {
   const UniqueFd peer = open();
   write(peer, frame(0x81, "before"));
