@@ -47,6 +47,7 @@ ParseOutcome read(int argc, const char* const* argv, const Host& host) {
   options.control = host.default_control;
   options.listen = host.passed;
   if (auto refused = apply(kProgram, rows, *given, options)) return *refused;
+  for (const Given& each : *given) options.places.emplace(rows[each.row].flag.name, each.where);
   if (options.listen.empty())
     options.listen.push_back({.address = *SocketAddress::parse("127.0.0.1:9000")});
   if (auto refused = cross_check(options, host)) return *refused;

@@ -114,6 +114,26 @@ std::string_view to_string(wire::Compression compression) noexcept {
   return name_of(compression, kCompressions);
 }
 
+std::string_view to_string(TlsVersion version) noexcept {
+  return name_of(version, kTlsVersions);
+}
+
+std::string_view to_string(Rebalancing rebalancing) noexcept {
+  return name_of(rebalancing, kRebalancings);
+}
+
+std::string_view to_string(SlowConsumer consumer) noexcept {
+  return name_of(consumer, kSlowConsumers);
+}
+
+std::string_view to_string(spdlog::level::level_enum level) noexcept {
+  return name_of(level, kLevels);
+}
+
+std::string_view to_string(log::Format format) noexcept {
+  return name_of(format, kFormats);
+}
+
 std::string Listen::to_string() const {
   return fmt::format("{}{}{}", proxy ? "proxy:" : "", tls ? "tls:" : "", address.to_string());
 }

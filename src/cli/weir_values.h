@@ -31,6 +31,13 @@ bool set_log_format(Options& options, std::string_view text);
 bool set_app(Options& options, std::string_view text);
 bool set_control_given(Options& options, std::string_view text);
 
+// The words for values, as they are given.
+[[nodiscard]] std::string_view to_string(TlsVersion version) noexcept;
+[[nodiscard]] std::string_view to_string(Rebalancing rebalancing) noexcept;
+[[nodiscard]] std::string_view to_string(SlowConsumer consumer) noexcept;
+[[nodiscard]] std::string_view to_string(spdlog::level::level_enum level) noexcept;
+[[nodiscard]] std::string_view to_string(log::Format format) noexcept;
+
 /// "100", or "100:500" where the burst is another number than the rate.
 [[nodiscard]] std::optional<Rate> parse_rate(std::string_view text);
 

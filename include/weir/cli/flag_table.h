@@ -24,6 +24,7 @@ struct Flag {
   bool accepts_in_help = false;     // a list of words that the help shows after the clause
   bool repeatable = false;
   bool command_line_only = false;  // no key of the configuration file
+  bool reloads = false;            // weirctl reload changes it; else it takes a restart
 
   /// What holds without the flag; may be empty.
   [[nodiscard]] std::string_view fallback() const {

@@ -5,6 +5,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -135,6 +137,10 @@ struct Options {
   App app = App::echo;
   std::string config;  // the file that was read; empty: none
   bool check = false;  // say whether these options are sound, and exit
+
+  /// Where each flag that was given stands, by its name: "--workers", "/etc/weir.conf:3: workers";
+  /// of several the first.
+  std::map<std::string, std::string, std::less<>> places;
 
   /// Sentences for the log about what is accepted and yet probably not meant.
   std::vector<std::string> warnings;
