@@ -163,6 +163,10 @@ Result<void> Sessions::arrive(UniqueFd& fd, std::span<const std::byte> packed, b
   session.stays = stays;
   session.since = std::min(std::max(parcel.since, parcel.pinged_at), now);
   session.heard_at = std::min(parcel.heard_at, now);
+  // Under the rules that it left it was not: it is pinged before it is closed.
+  const bool overdue =
+      rules_.idle_timeout.count() > 0 && now >= session.heard_at + rules_.idle_timeout;
+  if (overdue && rules_.ping_interval.count() > 0) session.heard_at = now - rules_.ping_interval;
   session.messages_paid = parcel.messages_paid;
   if (parcel.client) session.client = std::make_unique<SocketAddress>(*parcel.client);
   session.compressing = parcel.window_bits != 0;

@@ -133,6 +133,22 @@ TEST_F(TransferTest, AMessageOverALimitThatWasLoweredSinceArrivesAndMayEndItsFra
   EXPECT_EQ(read_both(peer, 4).substr(2), "\x03\xf1") << "1009: the next is too big";
 }
 
+TEST_F(TransferTest, OneThatOtherTimeoutsMakeOverdueOnItsWayIsPingedFirst) {
+  const UniqueFd peer = open();
+  now_ += seconds{29};
+  EXPECT_EQ(sessions_->give(1, 1), 1U);
+  turn_until([&] { return !under_way_.empty(); });
+  rules_.idle_timeout = seconds{10};
+  rules_.ping_interval = seconds{5};
+  sessions2_->rules_changed(now_);
+  turn_both();
+  now_ += milliseconds{20};
+  EXPECT_EQ(read_both(peer, 2), "\x89\x00"sv);
+  EXPECT_TRUE(handler2_.closed.empty());
+  now_ += seconds{6};
+  EXPECT_EQ(read_both(peer, 4).substr(2), "\x03\xe9") << "1001: not answered";
+}
+
 TEST_F(TransferTest, BytesThatCameBeforeAreTakenInHereAndLaterOnesThere) {
   const UniqueFd peer = open();
   write(peer, frame(0x81, "before"));
