@@ -5,13 +5,16 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <boost/crc.hpp>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +27,7 @@
 #include "launch/check.h"
 #include "launch/passed.h"
 #include "launch/plan.h"
+#include "launch/reload.h"
 #include "launch/status.h"
 #include "launch/tls_keeper.h"
 #include "weir/admin/control_server.h"
@@ -34,6 +38,7 @@
 #include "weir/process/estate.h"
 #include "weir/process/master.h"
 #include "weir/process/passed_sockets.h"
+#include "weir/process/takeover.h"
 #include "weir/server/worker.h"
 
 namespace weir {
@@ -54,20 +59,6 @@ std::unique_ptr<session::Handler> make_handler(cli::App app) {
     case cli::App::echo: return std::make_unique<apps::Echo>();
   }
   return nullptr;
-}
-
-/// Reads again what can change while weir runs: the certificates.
-Result<void> reload(launch::TlsKeeper* tls) {
-  if (tls == nullptr) {
-    spdlog::warn("there is nothing to reload: no listen address has TLS");
-    return Error{"there is nothing to reload", "only certificates (--tls-cert) are read again"};
-  }
-  const auto done = tls->reload();
-  if (done)
-    spdlog::info("certificates reloaded");
-  else
-    spdlog::error("the certificates stay as they were: {}", to_string(done.error()));
-  return done;
 }
 
 /// The number that a request gives by that name.
@@ -129,6 +120,16 @@ void upgrade(process::Master& master, const boost::json::object& request,
   });
 }
 
+/// {"command":"reload"}, answered with {"reloaded":"reloaded: --idle-timeout 60s (was 120s)"}, or
+/// so.
+Result<boost::json::object> reload(process::Master& master) {
+  const auto done = master.reload();
+  if (!done) return done.error();
+  boost::json::object answer;
+  answer["reloaded"] = *done;
+  return answer;
+}
+
 admin::CommandTable commands(const launch::Plan& plan, process::Master& master) {
   return {
       {"drain",
@@ -150,10 +151,8 @@ admin::CommandTable commands(const launch::Plan& plan, process::Master& master) 
             }}},
       {"status", admin::status_command([&] { return launch::status_of(plan, master); })},
       {"reload",
-       {.help = "read the certificates again", .run = [&master](const boost::json::object&) {
-          const auto done = master.reload();
-          return done ? Result<boost::json::object>{boost::json::object{}} : done.error();
-        }}}};
+       {.help = "read the configuration file and the certificates again",
+        .run = [&master](const boost::json::object&) { return reload(master); }}}};
 }
 
 /// Opens the control socket, or goes on with the one that the weir before had at that path. Only
@@ -193,8 +192,22 @@ void announce(const launch::Plan& plan, const process::Master& master) {
 struct Start {
   std::optional<process::Inheritance> inheritance;
   std::string binary;  // absolute
-  std::vector<std::string> arguments;
+  launch::StartWords words;
 };
+
+/// EstateTerms::settings: a checksum over the command line and the file that it names. --takeover says
+/// how to begin, not what to do.
+std::string settings_of(const launch::StartWords& words, const std::string& config) {
+  boost::crc_32_type sum;
+  for (int i = 1; i < words.argc; ++i) {
+    const std::string_view word{words.argv[i]};
+    if (word != "--takeover") sum.process_bytes(words.argv[i], word.size() + 1);
+  }
+  std::ifstream file{config, std::ios::binary};
+  const std::string text{std::istreambuf_iterator<char>{file}, {}};
+  sum.process_bytes(text.data(), text.size());
+  return fmt::format("{:08x}", sum.checksum());
+}
 
 /// The descriptor of that name, if there is an estate with it.
 UniqueFd take(std::optional<process::Inheritance>& inheritance, const std::string& name) {
@@ -203,10 +216,17 @@ UniqueFd take(std::optional<process::Inheritance>& inheritance, const std::strin
 }
 
 Result<int> run(const cli::Options& options, Start start) {
-  auto plan = launch::make_plan(options);
+  cli::Options begins_with = options;
+  if (start.inheritance) {  // one worker takes over from each; then the count may change
+    begins_with.workers = start.inheritance->estate.terms.workers;
+    if (options.weights.size() != *begins_with.workers) begins_with.weights.clear();
+  }
+  auto plan = launch::make_plan(begins_with);
   if (!plan) return plan.error();
+  plan->master.terms.workers_asked = cli::worker_count(options);
+  plan->master.terms.settings = settings_of(start.words, options.config);
   plan->master.binary = std::move(start.binary);
-  plan->master.arguments = std::move(start.arguments);
+  plan->master.arguments = {start.words.argv, start.words.argv + start.words.argc};
   std::optional<process::Inheritance>& before = start.inheritance;
   if (before) {  // its tables are laid out for these
     plan->master.steering.places = before->estate.terms.places;
@@ -221,7 +241,8 @@ Result<int> run(const cli::Options& options, Start start) {
   UniqueFd vault = take(before, "vault");
   if (!plan->tls_files.empty()) {  // read before the master's privileges go
     auto started =
-        launch::TlsKeeper::start(io, plan->tls_files, plan->tls_ticket_rotation, std::move(vault));
+        launch::TlsKeeper::start(io, plan->tls_files, plan->tls_ticket_rotation, std::move(vault),
+                                  before && before->goes_on_with(plan->master.terms));
     if (!started) return started.error();
     tls = std::move(*started);
     plan->worker.vault = &tls->vault();
@@ -261,7 +282,12 @@ Result<int> run(const cli::Options& options, Start start) {
     if (control) control->hand_over(kept);
   });
   master.on_ready([&] { announce(*plan, master); });
-  master.on_reload([&] { return reload(tls.get()); });
+  launch::Reloader reloader{start.words, options, *plan, master, tls.get()};
+  master.on_reload([&] {
+    auto done = reloader.reload();
+    if (done) master.set_settings(settings_of(start.words, options.config));
+    return done;
+  });
   return master.run();
 }
 
@@ -342,16 +368,16 @@ int start(int argc, const char* const* argv) {
     if (*inheritance) (void)process::send_frame((*inheritance)->channel.get(), refused->line);
     return cli::kUsageError;
   }
-  auto options = std::get<cli::Options>(outcome);
+  const auto& options = std::get<cli::Options>(outcome);
   if (options.check) return check(options);
-  Start start{.inheritance = std::move(*inheritance),
-              .binary = path_of(argv[0]),
-              .arguments = {argv, argv + argc}};
-  if (start.inheritance) {
-    process::EstateTerms& before = start.inheritance->estate.terms;
-    options.workers = before.workers;
+  if (options.takeover && !*inheritance) {
+    auto left = process::ask_for_estate(options.control);
+    if (!left) return fail(left.error());
+    *inheritance = std::move(*left);
   }
-  return serve(options, std::move(start));
+  return serve(options, {.inheritance = std::move(*inheritance),
+                         .binary = path_of(argv[0]),
+                         .words = {.argc = argc, .argv = argv, .host = std::move(host)}});
 }
 
 }  // namespace

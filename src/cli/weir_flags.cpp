@@ -486,6 +486,15 @@ std::vector<Row<Options>> program() {
         .manual = "",
         .command_line_only = true},
        set_path<&Options::config>},
+      {{.name = "takeover",
+        .group = kProgram,
+        .help = "go on with what a weir has left whose master has died, if there is one",
+        .manual = "Asks at the control socket. The workers of that weir have gone on serving: with "
+                  "the same version and settings they are taken on, and else new ones take over "
+                  "from them as in an upgrade. Where there is nothing to take over, weir starts as "
+                  "without this flag.",
+        .command_line_only = true},
+       set_switch<&Options::takeover>},
       {{.name = "check",
         .group = kProgram,
         .help = "say whether the flags and the file are sound, and exit",

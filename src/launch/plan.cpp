@@ -46,6 +46,14 @@ session::SessionRules session_rules(const cli::Options& options) {
   return rules;
 }
 
+server::WorkerRules worker_rules(const cli::Options& options) {
+  return {.made_at = monotonic_now(),
+          .sessions = session_rules(options),
+          .hang_threshold = options.hang_threshold,
+          .drain_timeout = options.drain_timeout,
+          .log_level = options.log_level};
+}
+
 /// Places that the sessions of one worker can have: a descriptor each, and what the slab rounds up.
 std::uint32_t places_of(std::uint64_t descriptors) noexcept {
   constexpr std::uint64_t kSlab = 256;
@@ -71,13 +79,11 @@ std::uint64_t connection_capacity(std::uint64_t descriptors, std::uint32_t worke
   return descriptors > reserved ? (descriptors - reserved) * workers : 0;
 }
 
-Result<Plan> make_plan(const cli::Options& options) {
-  const cli::Host host = cli::Host::here();
+Result<Plan> work_out(const cli::Options& options, const cli::Host& host,
+                      std::uint64_t descriptors) {
   Plan plan;
   plan.app = options.app;
-  plan.worker.sessions = session_rules(options);
-  plan.worker.hang_threshold = options.hang_threshold;
-  plan.worker.drain_timeout = options.drain_timeout;
+  plan.worker.rules = worker_rules(options);
   plan.worker.tls.min_version =
       options.tls_min_version == cli::TlsVersion::tls13 ? tls::Version::tls13 : tls::Version::tls12;
   if (std::ranges::any_of(options.listen, &cli::Listen::tls))
@@ -106,14 +112,13 @@ Result<Plan> make_plan(const cli::Options& options) {
   master.backlog = options.backlog;
   // The last close, the peer's time to answer it, and its time to end its direction.
   master.stop_patience =
-      options.drain_timeout + 2 * plan.worker.sessions.close_timeout + kStopSlack;
+      options.drain_timeout + 2 * plan.worker.rules.sessions.close_timeout + kStopSlack;
   master.hang_kill = options.hang_kill.value_or(Duration::zero());
   master.workers = cli::worker_count(options, host);
   master.cpus = worker_cpus(options, host, master.workers);
 
   const std::size_t addresses = options.listen.size();
-  process::raise_locked_memory_limit();
-  plan.descriptors = process::raise_descriptor_limit();
+  plan.descriptors = descriptors;
   // The master holds every listener, and for each worker both ends of its inbox, a pidfd, a pipe
   // and for a moment its other end; in an upgrade a pidfd of its predecessor too.
   const std::uint64_t masters_own = master.workers * (addresses + 6) + kDescriptorsReserved;
@@ -130,9 +135,6 @@ Result<Plan> make_plan(const cli::Options& options) {
                                "lower it, or start more workers");
   }
 
-  auto identity = process::find_identity(options.user, options.group);
-  if (!identity) return identity.error();
-  master.identity = *identity;
   master.rebalance = {.automatic = options.rebalance == cli::Rebalancing::automatic,
                       .per_second = options.rebalance_rate};
   steering::SteeringOptions& steering = master.steering;
@@ -149,6 +151,16 @@ Result<Plan> make_plan(const cli::Options& options) {
   steering.table.clients = {.open_max = options.max_connections_per_ip,
                             .rate = options.connect_rate.per_second,
                             .burst = options.connect_rate.burst};
+  return plan;
+}
+
+Result<Plan> make_plan(const cli::Options& options) {
+  process::raise_locked_memory_limit();
+  auto plan = work_out(options, cli::Host::here(), process::raise_descriptor_limit());
+  if (!plan) return plan;
+  auto identity = process::find_identity(options.user, options.group);
+  if (!identity) return identity.error();
+  plan->master.identity = *identity;
   // Asked here, once, rather than answered by every worker.
   if (const auto why_not = io::probe_ring()) return *why_not;
   return plan;

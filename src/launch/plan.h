@@ -34,6 +34,12 @@ inline constexpr std::uint64_t kDescriptorsReserved = 32;
 [[nodiscard]] std::uint64_t connection_capacity(std::uint64_t descriptors, std::uint32_t workers,
                                                 std::size_t addresses) noexcept;
 
+/// What the flags come to with so many descriptors a process. Asks nothing of the host and changes
+/// nothing, so that a reload can ask again; nobody is named to run as. Fails where the descriptors
+/// cannot carry what the flags ask for.
+[[nodiscard]] Result<Plan> work_out(const cli::Options& options, const cli::Host& host,
+                                    std::uint64_t descriptors);
+
 /// Raises the limits on descriptors and locked memory and works out the rest. Fails where the host
 /// cannot carry what the flags ask for.
 [[nodiscard]] Result<Plan> make_plan(const cli::Options& options);

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cassert>
 #include <string>
 #include <utility>
 
@@ -15,7 +16,7 @@ namespace {
 constexpr std::size_t kRoomToGrow = 4;
 constexpr std::size_t kVaultBytesMin = 1_MiB;
 
-Result<std::vector<tls::Credential>> read(const std::vector<tls::CredentialFiles>& files) {
+Result<std::vector<tls::Credential>> read_files(const std::vector<tls::CredentialFiles>& files) {
   std::vector<std::string> warnings;
   auto credentials = tls::read_credentials(files, warnings);
   if (credentials)
@@ -26,14 +27,17 @@ Result<std::vector<tls::Credential>> read(const std::vector<tls::CredentialFiles
 }  // namespace
 
 Result<std::unique_ptr<TlsKeeper>> TlsKeeper::start(boost::asio::io_context& io,
-                                                    std::vector<tls::CredentialFiles> files,
-                                                    Duration rotation, UniqueFd before) {
-  const auto credentials = read(files);
+                                                    const std::vector<tls::CredentialFiles>& files,
+                                                    Duration rotation, UniqueFd before,
+                                                    bool goes_on) {
+  const auto credentials = read_files(files);
   if (!credentials) return credentials.error();
   std::size_t bytes = 0;
   for (const tls::Credential& each : *credentials)
     bytes += each.certificate.size() + each.key.size();
-  auto vault = tls::Vault::create(std::max(bytes * kRoomToGrow, kVaultBytesMin));
+  goes_on = goes_on && before;
+  auto vault = goes_on ? tls::Vault::inherit(std::move(before))
+                       : tls::Vault::create(std::max(bytes * kRoomToGrow, kVaultBytesMin));
   if (!vault) return vault.error();
   if (auto published = vault->publish(*credentials); !published) return published.error();
   if (before) {
@@ -41,20 +45,25 @@ Result<std::unique_ptr<TlsKeeper>> TlsKeeper::start(boost::asio::io_context& io,
     if (!others) return others.error();
     vault->take_ticket_keys(*others);
   }
-  return std::unique_ptr<TlsKeeper>{
-      new TlsKeeper{io, std::move(files), rotation, std::move(*vault)}};
+  return std::unique_ptr<TlsKeeper>{new TlsKeeper{io, rotation, std::move(*vault)}};
 }
 
-TlsKeeper::TlsKeeper(boost::asio::io_context& io, std::vector<tls::CredentialFiles> files,
-                     Duration rotation, tls::Vault vault)
-    : files_{std::move(files)}, rotation_{rotation}, vault_{std::move(vault)}, timer_{io} {
+TlsKeeper::TlsKeeper(boost::asio::io_context& io, Duration rotation, tls::Vault vault)
+    : rotation_{rotation}, vault_{std::move(vault)}, timer_{io} {
   await_rotation();
 }
 
-Result<void> TlsKeeper::reload() {
-  const auto credentials = read(files_);
-  if (!credentials) return credentials.error();
-  return vault_.publish(*credentials);
+Result<std::vector<tls::Credential>> TlsKeeper::read(
+    const std::vector<tls::CredentialFiles>& files) const {
+  auto credentials = read_files(files);
+  if (!credentials) return credentials;
+  if (const auto room = vault_.has_room(*credentials); !room) return room.error();
+  return credentials;
+}
+
+void TlsKeeper::publish(const std::vector<tls::Credential>& credentials) {
+  [[maybe_unused]] const auto published = vault_.publish(credentials);
+  assert(published);
 }
 
 void TlsKeeper::await_rotation() {

@@ -19,23 +19,24 @@ class TlsKeeper {
   /// needed to read them. `io` is borrowed and must outlive this. `before`: the vault of a weir
   /// that this one succeeds, whose sessions resume here; none: -1.
   [[nodiscard]] static Result<std::unique_ptr<TlsKeeper>> start(
-      boost::asio::io_context& io, std::vector<tls::CredentialFiles> files, Duration rotation,
-      UniqueFd before = UniqueFd{});
+      boost::asio::io_context& io, const std::vector<tls::CredentialFiles>& files,
+      Duration rotation, UniqueFd before = UniqueFd{}, bool goes_on = false);
   TlsKeeper(const TlsKeeper&) = delete;
   TlsKeeper& operator=(const TlsKeeper&) = delete;
 
-  /// Reads the files again. New connections get what they have now; if anything is wrong with
-  /// them, everything stays as it was.
-  [[nodiscard]] Result<void> reload();
+  /// Reads these files. Fails, and changes nothing, if anything is wrong with them or the vault
+  /// has no room for what is in them.
+  [[nodiscard]] Result<std::vector<tls::Credential>> read(
+      const std::vector<tls::CredentialFiles>& files) const;
+  /// From here on new connections get this, which read() has returned.
+  void publish(const std::vector<tls::Credential>& credentials);
 
   [[nodiscard]] tls::Vault& vault() noexcept { return vault_; }
 
  private:
-  TlsKeeper(boost::asio::io_context& io, std::vector<tls::CredentialFiles> files, Duration rotation,
-            tls::Vault vault);
+  TlsKeeper(boost::asio::io_context& io, Duration rotation, tls::Vault vault);
   void await_rotation();
 
-  std::vector<tls::CredentialFiles> files_;
   Duration rotation_;
   tls::Vault vault_;
   boost::asio::steady_timer timer_;

@@ -83,6 +83,7 @@ std::string EstateTerms::to_text() const {
                                       {"places", places},
                                       {"bank", bank},
                                       {"control", control},
+                                      {"settings", settings},
                                       {"listens", std::move(addresses)}});
 }
 
@@ -98,7 +99,8 @@ Result<EstateTerms> EstateTerms::from_text(std::string_view text) {
       !read_number(object, "workers", terms.workers) ||
       !read_number(object, "workers_asked", terms.workers_asked) ||
       !read_number(object, "places", terms.places) || !read_number(object, "bank", terms.bank) ||
-      !read_text(object, "control", terms.control) || terms.workers == 0 || terms.bank > 1)
+      !read_text(object, "control", terms.control) ||
+      !read_text(object, "settings", terms.settings) || terms.workers == 0 || terms.bank > 1)
     return no_estate("its description lacks something");
   const json::value* const listens = object.if_contains("listens");
   if (listens == nullptr || !listens->is_array()) return no_estate("it has no listen addresses");

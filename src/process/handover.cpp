@@ -162,6 +162,7 @@ void Master::put_in_charge(std::string_view word) {
   done->deadline.cancel();
   succeeded_ = true;
   successor_ = done->pid;
+  end_keeper();
   send_to_manager(fmt::format("MAINPID={}\n", done->pid));
   spdlog::info("upgraded: process {} is in charge; this one ends with its workers", done->pid);
   for (const auto& worker : workers_) worker->pause.cancel();
@@ -199,6 +200,7 @@ void Master::await_charge() {
 }
 
 void Master::take_charge() {
+  if (before_has_died_) tell_keeper_before();
   error_code ignored;
   channel_.close(ignored);
   in_charge_ = true;
@@ -213,6 +215,7 @@ void Master::take_charge() {
   });
   ready_once_ = true;
   if (on_charge_) on_charge_();
+  renew_keeper();
   if (on_ready_) on_ready_();
   begin_ticks();
 }

@@ -5,6 +5,12 @@
 
 namespace weir::process {
 
+void HangWatch::set_limit(Duration limit) noexcept {
+  if (limit == limit_) return;
+  limit_ = limit;
+  for (Slot& slot : slots_) slot.asleep = Duration::zero();
+}
+
 void HangWatch::started(std::uint32_t slot, Instant now) noexcept {
   slots_[slot].looked_at = now;
   slots_[slot].asleep = Duration::zero();

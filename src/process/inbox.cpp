@@ -62,6 +62,7 @@ bool may_have(LetterKind kind, std::size_t descriptors) noexcept {
     case LetterKind::give:
     case LetterKind::hand_over:
     case LetterKind::sums:
+    case LetterKind::rules:
     case LetterKind::parted: return descriptors == 0;
     case LetterKind::joined: return descriptors > 0;
   }

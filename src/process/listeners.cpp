@@ -138,6 +138,7 @@ Result<Listeners> Listeners::inherit(std::vector<ListenOn> addresses, std::uint3
       made.sockets_.push_back(std::move(*group));
       continue;
     }
+    for (const int fd : listen.passed) ::close(fd);  // the same sockets once more
     std::vector<UniqueFd>& group = made.sockets_.emplace_back();
     for (std::uint32_t slot = 0; slot < slots; ++slot) {
       auto fd = estate.take(fmt::format("listener.{}.{}", index, slot));

@@ -55,6 +55,7 @@ Result<steering::Steering> inherit_steering(const MasterOptions& options,
 }
 
 std::string describe(const siginfo_t& exit) {
+  if (exit.si_pid == 0) return "a status that its parent took with it";
   if (exit.si_code == CLD_EXITED) return fmt::format("exit status {}", exit.si_status);
   return fmt::format("signal {} ({})", exit.si_status, ::strsignal(exit.si_status));
 }
@@ -124,11 +125,12 @@ Master::Master(asio::io_context& io, MasterOptions options, WorkerMain worker_ma
   for (std::size_t a = 0; a < options_.terms.listens.size(); ++a)
     options_.terms.listens[a].address = listeners_.addresses()[a];
   if (inheritance) {
-    in_charge_ = false;
-    channel_.assign(asio::local::stream_protocol{}, inheritance->channel.release());
-    // The other bank: theirs are in use until they have ended.
-    options_.terms.bank = inheritance->estate.terms.bank ^ 1U;
+    in_charge_ = inheritance->goes_on_with(options_.terms);
+    before_has_died_ = inheritance->of_the_dead;
     inherited_ = std::move(inheritance->estate.terms);
+    channel_.assign(asio::local::stream_protocol{}, inheritance->channel.release());
+    // If not, the other bank: theirs are in use until they have ended.
+    options_.terms.bank = in_charge_ ? inherited_->bank : inherited_->bank ^ 1U;
   }
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
     workers_.push_back(std::make_unique<Worker>(io));
@@ -142,11 +144,13 @@ Master::~Master() {
 
 int Master::run() {
   await_signal();
-  if (in_charge_) {
-    begin_ticks();
-  } else {
-    await_charge();
+  if (in_charge_) begin_ticks();
+  if (in_charge_ && inherited_) {
+    take_workers_over();
+    io_.run();
+    return exit_status_;
   }
+  if (!in_charge_ && !before_has_died_) await_charge();
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
     if (in_charge_ && steering_.queued(slot) > 0)
       count_queue(slot);  // came before us, to a socket that was passed
@@ -210,8 +214,8 @@ void Master::become_worker_process(std::uint32_t slot, UniqueFd link) {
                   .inboxes = inboxes_.writers(),
                   .table = &steering_.table(),
                   .clients = &steering_.clients(),
-                  .counting = steering_.counting(),
                   .bank = options_.terms.bank,
+                  .counting = steering_.counting(),
                   .identity = options_.identity,
                   .link = WorkerLink{UniqueFd{}}};
   std::vector<int> kept{link.get()};
@@ -256,12 +260,17 @@ void Master::on_word(std::uint32_t slot, std::string_view line) {
   worker.state = WorkerState::serving;
   if (in_charge_) steering_.table().mark_serving(slot);
   spdlog::info("slot {}: worker {} {}", slot, worker.pid, in_charge_ ? "serves" : "is ready");
+  check_all_ready();
+}
+
+void Master::check_all_ready() {
   if (ready_once_) return;
   const bool all_ready =
       std::ranges::all_of(workers_, [](const auto& w) { return w->state == WorkerState::serving; });
   if (!all_ready) return;
-  if (!in_charge_) return report_ready();
+  if (!in_charge_) return before_has_died_ ? take_charge() : report_ready();
   ready_once_ = true;
+  renew_keeper();
   if (on_ready_) on_ready_();
   tell_manager();
 }
@@ -280,7 +289,8 @@ void Master::on_exit(std::uint32_t slot) {
   Worker& worker = *workers_[slot];
   siginfo_t exit{};
   const int waited = ::waitid(P_PID, static_cast<id_t>(worker.pid), &exit, WEXITED | WNOHANG);
-  if (waited != 0 || exit.si_pid == 0) return await_exit(slot);
+  const bool not_ours = waited != 0 && errno == ECHILD;  // that of a master before
+  if ((waited != 0 && !not_ours) || (waited == 0 && exit.si_pid == 0)) return await_exit(slot);
 
   if (in_charge_ && !succeeded_) clear_up_after(slot);
   const pid_t pid = std::exchange(worker.pid, 0);
@@ -364,7 +374,7 @@ void Master::on_signal(int number) {
     return;
   }
   if (number == SIGHUP) {
-    if (!stopping_) (void)reload();  // it has logged what came of it
+    (void)reload();  // it has logged what came of it
     return;
   }
   if (number == SIGUSR2) return upgrade({}, [](const Result<pid_t>&) {});  // logged likewise
@@ -398,9 +408,10 @@ void Master::stop(std::string_view why) {
   finish_if_empty();
 }
 
-Result<void> Master::reload() {
-  if (!on_reload_) return {};
-  if (!stopping_) send_to_manager(report_.reloading(monotonic_now()));
+Result<std::string> Master::reload() {
+  if (stopping_) return Error{"weir is stopping", "nothing is reloaded any more"};
+  if (!on_reload_) return std::string{};
+  send_to_manager(report_.reloading(monotonic_now()));
   auto done = on_reload_();
   tell_manager();
   return done;
@@ -428,6 +439,7 @@ Result<void> Master::drain(std::uint32_t slot) {
 }
 
 void Master::kill_all() noexcept {
+  end_keeper();
   for (const auto& worker : workers_)
     if (worker->pid != 0) ::kill(worker->pid, SIGKILL);
   for (const auto& predecessor : predecessors_)
@@ -438,6 +450,7 @@ void Master::finish_if_empty() {
   if (!stopping_ && !succeeded_) return;
   if (std::ranges::any_of(workers_, [](const auto& w) { return w->pid != 0; })) return;
   if (!predecessors_.empty()) return;
+  end_keeper();
   if (succeeded_)
     spdlog::info("ended: process {} has taken over", successor_);
   else
@@ -455,6 +468,7 @@ void Master::tick() {
   if (predecessors_.empty()) steering_.reconcile(now);
   if (!predecessors_.empty() && !stopping_) order_hand_over();
   end_hung_workers(now);
+  post_rules();
   if (!stopping_ && predecessors_.empty()) look_at_balance(now);
   if (now - sampled_at_ >= kBusyWindow) sample_busy(now);
   tell_manager();

@@ -44,6 +44,15 @@ struct Master::Upgrade {
   UpgradeDone done;
 };
 
+struct Master::Keeper {
+  explicit Keeper(boost::asio::io_context& io) : pidfd{io}, pause{io} {}
+
+  pid_t pid = 0;  // 0: it has ended, and the next one comes after the pause
+  UniqueFd lifeline;
+  boost::asio::posix::stream_descriptor pidfd;
+  boost::asio::steady_timer pause;
+};
+
 /// A worker of the master before. It is that one's child, or nobody's any more.
 struct Master::Predecessor {
   Predecessor(boost::asio::io_context& io, std::uint32_t of, steering::Tenure held)

@@ -120,6 +120,12 @@ bool Rebalancer::should_begin(const Distances& found) {
   return uneven_looks_ >= kPatience;
 }
 
+void Rebalancer::set_options(const RebalanceOptions& options) noexcept {
+  if (options_.automatic && !options.automatic) active_ = false;
+  uneven_looks_ = 0;
+  options_ = options;
+}
+
 /// From those that have most too many to those that lack most.
 std::vector<MoveOrder> Rebalancer::order(std::vector<std::int64_t> over, Instant now) {
   for (const UnderWay& way : under_way_) over[way.order.from] = over[way.order.to] = 0;

@@ -104,6 +104,12 @@ void Acceptor::look(Instant now, bool room) {
       slot_.slot(), slots, [&](std::uint32_t slot) { return slot_.attendance_of(slot, now); }));
 }
 
+void Acceptor::judge_by(Duration hang_threshold) {
+  look_every_ = hang_threshold / 3;
+  look_at_ = {};
+  if (look_every_.count() == 0) cover({});  // nobody is judged any more
+}
+
 void Acceptor::cover(std::vector<std::uint32_t> slots) {
   const auto is_in = [](const std::vector<std::uint32_t>& in, std::uint32_t slot) {
     return std::ranges::find(in, slot) != in.end();

@@ -41,6 +41,9 @@ class Acceptor {
   /// ran into may have room again.
   void look(Instant now, bool room);
 
+  /// Another hang threshold from here on.
+  void judge_by(Duration hang_threshold);
+
   /// When look() has something to do at the latest, beside looking at the neighbours.
   [[nodiscard]] std::optional<Instant> next() const noexcept { return resume_at_; }
 

@@ -100,9 +100,12 @@ void Mover::read(Letter letter, Instant now) {
     case LetterKind::sums:
       if (const auto sums = content_of<weir_row>(letter)) add(*sums);
       return;
+    case LetterKind::rules: return note_rules(letter);
+    case LetterKind::joined:
+    case LetterKind::parted: return;
   }
-  spdlog::warn("a letter of an unknown kind {} was in this slot's inbox",
-               static_cast<unsigned>(letter.kind));
+  spdlog::error("a letter of an unknown kind, {}, was in this slot's inbox",
+                static_cast<std::uint32_t>(letter.kind));
 }
 
 void Mover::take_session(Letter letter, Instant now) {
@@ -136,6 +139,14 @@ void Mover::post_sums(const weir_row& sums) noexcept {
   if (process::post(writers_[slot_.slot()], LetterKind::sums, slot_.slot(),
                     std::as_bytes(std::span{&sums, 1})) != Posted::posted)
     spdlog::warn("what was counted since the slot was handed over is lost");
+}
+
+/// Applied by the worker between two turns: no session is in the middle of anything then.
+void Mover::note_rules(const Letter& letter) {
+  auto told = unpack_rules(letter.content);
+  if (!told) return spdlog::error("{}", to_string(told.error()));
+  if (!rules_ || rules_->made_at < told->made_at)
+    rules_ = std::make_unique<WorkerRules>(std::move(*told));
 }
 
 Carried Mover::carry(int fd, std::span<const std::byte> parcel, std::uint32_t target) noexcept {

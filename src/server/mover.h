@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "weir/base/clock.h"
 #include "weir/io/ring.h"
 #include "weir/process/inbox.h"
+#include "weir/server/worker_rules.h"
 #include "weir/session/carrier.h"
 #include "weir/session/sessions.h"
 #include "weir/steering/worker_slot.h"
@@ -29,6 +31,8 @@ class Mover final : public session::Carrier {
   void on_letters(const io::Completion& completion, Instant now);
   /// Once a turn of the loop: goes on with letters that there was no room or time for.
   void look(Instant now);
+  /// The newest rules that the master has told since the last call; null: none.
+  [[nodiscard]] std::unique_ptr<WorkerRules> take_rules() noexcept { return std::move(rules_); }
   /// When look() has something to do, beside what completions bring.
   [[nodiscard]] std::optional<Instant> next() const noexcept { return look_at_; }
 
@@ -54,6 +58,7 @@ class Mover final : public session::Carrier {
   void take_session(process::Letter letter, Instant now);
   void give(const process::GiveOrder& order);
   void add(const weir_row& sums) noexcept;
+  void note_rules(const process::Letter& letter);
   void arm();
 
   io::Ring& ring_;
@@ -64,6 +69,7 @@ class Mover final : public session::Carrier {
   process::Inbox inbox_;
   std::optional<process::HandOverOrder> hand_over_;
   std::optional<weir_row> sums_;
+  std::unique_ptr<WorkerRules> rules_;  // told, and not taken
   std::optional<Instant> look_at_;
   std::optional<Instant> complained_at_;
 };

@@ -109,9 +109,13 @@ Worker::Worker(const WorkerOptions& options, process::WorkerSeat& seat, session:
       signals_{std::move(signals)},
       gate_{steering::ClientDesk{seat.table->raw(), *seat.clients, seat.slot, seat.bank}},
       tls_{std::move(tls)},
-      sessions_{
-          ring_,          buffers_, handler, gate_, tls_ ? &*tls_ : nullptr, options_.sessions,
-          monotonic_now()},
+      sessions_{ring_,
+                buffers_,
+                handler,
+                gate_,
+                tls_ ? &*tls_ : nullptr,
+                options_.rules.sessions,
+                monotonic_now()},
       now_{monotonic_now()} {
   arm_signal();
   ring_.poll_multishot(seat.link.fd(), Tag::of(Op::link));
@@ -137,9 +141,10 @@ void Worker::begin_serving() {
   earlier_ = slot_.row();
   now_ = monotonic_now();
   slot_.woke(now_);
-  acceptor_ = std::make_unique<Acceptor>(ring_, slot_, seat_.listeners, options_.hang_threshold);
+  acceptor_ = std::make_unique<Acceptor>(ring_, slot_, seat_.listeners,
+                                         options_.rules.hang_threshold);
   mover_ = std::make_unique<Mover>(ring_, sessions_, slot_, seat_.inbox, seat_.inboxes);
-  if (options_.hang_threshold.count() > 0) arm_tick();
+  arm_tick();
 }
 
 int Worker::run() {
@@ -167,6 +172,7 @@ int Worker::run() {
     if (drainer_) drainer_->close_due(now_);
     mover_->look(now_);
     take_sums();
+    if (const auto rules = mover_->take_rules()) adopt(std::move(*rules));
     acceptor_->look(now_, sessions_.traffic().ended != ends_reported_);
     report_turn(woke, sleeps, completions);
     if (mover_->hand_over()) hand_over();
@@ -182,7 +188,7 @@ void Worker::dispatch(const io::Completion& completion) {
     case Op::short_send: return sessions_.on_short_send(completion);
     case Op::accept: return on_accept(completion);
     case Op::signal: return on_signal(completion.result);
-    case Op::tick: return arm_tick();
+    case Op::tick: return on_tick(completion);
     case Op::inbox: return mover_->on_letters(completion, now_);
     case Op::link: return on_master_death();
     case Op::ignored: return;
@@ -195,10 +201,31 @@ void Worker::on_accept(const io::Completion& completion) {
     sessions_.adopt(std::move(accepted->fd), options_.doors[accepted->address], now_);
 }
 
+/// What it began with is as new as what a letter says that its predecessor did not live to read.
+void Worker::adopt(WorkerRules rules) {
+  if (rules.made_at <= options_.rules.made_at) return;
+  rules.sessions.app = options_.rules.sessions.app;
+  const bool judged_anew = rules.hang_threshold != options_.rules.hang_threshold;
+  options_.rules = std::move(rules);
+  spdlog::set_level(options_.rules.log_level);
+  spdlog::debug("keeps to new rules");
+  sessions_.rules_changed(now_);
+  if (!judged_anew) return;
+  acceptor_->judge_by(options_.rules.hang_threshold);
+  ++tick_;  // the tick under way may be too far off, and is passed over
+  arm_tick();
+}
+
 // --- stopping ---------------------------------------------------------------------------------
 
 void Worker::arm_tick() {
-  ring_.timeout(std::min(options_.hang_threshold / 3, kTickMax), Tag::of(Op::tick));
+  const Duration threshold = options_.rules.hang_threshold;
+  if (threshold.count() > 0)
+    ring_.timeout(std::min(threshold / 3, kTickMax), Tag::of(Op::tick, 0, tick_));
+}
+
+void Worker::on_tick(const io::Completion& completion) {
+  if (completion.tag.generation == (tick_ & 0xff'ffffU)) arm_tick();
 }
 
 void Worker::arm_signal() {
@@ -219,7 +246,8 @@ void Worker::on_signal(int result) {
     if (terminate || drainer_ == nullptr)
       drainer_ = std::make_unique<Drainer>(
           terminate ? DrainFor::service_end : DrainFor::successor, sessions_, *acceptor_, slot_,
-          sessions_.open_count(), options_.drain_timeout, options_.sessions.close_timeout, now_);
+          sessions_.open_count(), options_.rules.drain_timeout,
+          options_.rules.sessions.close_timeout, now_);
   }
   arm_signal();
 }
@@ -248,8 +276,8 @@ void Worker::hand_over() {
     spdlog::debug("hands over {} of {} sessions", given, open);
     if (drainer_ == nullptr)
       drainer_ = std::make_unique<Drainer>(DrainFor::handover, sessions_, *acceptor_, slot_,
-                                           open - std::min(given, open), options_.drain_timeout,
-                                           options_.sessions.close_timeout, now_);
+                                           open - std::min(given, open), options_.rules.drain_timeout,
+                                           options_.rules.sessions.close_timeout, now_);
     return;
   }
   // Also those that have opened since, and those that found no room.
@@ -303,7 +331,7 @@ std::optional<Duration> Worker::sleep_limit(Instant now) const {
   if (mover_->next() && *mover_->next() <= now) return Duration::zero();
   if (sessions_.waits_to_leave()) return session::Sessions::kLeaveAgain;
   if (let_go_with_) return kGiveAgain;
-  if (options_.hang_threshold.count() > 0) return std::nullopt;
+  if (options_.rules.hang_threshold.count() > 0) return std::nullopt;
   std::optional<Duration> limit;
   const auto at_most = [&](Duration d) { limit = limit ? std::min(*limit, d) : d; };
   if (const auto deadline = sessions_.next_deadline()) at_most(*deadline - now);

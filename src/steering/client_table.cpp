@@ -54,9 +54,10 @@ bool is_free(const weir_client& client, __u64 account, __u64 now) noexcept {
 }  // namespace
 
 std::uint32_t client_sets_for(const ClientLimits& limits, std::uint64_t connections) noexcept {
-  if (!limits.any()) return 1;
+  constexpr std::uint64_t kInReserve = (1 << 20) / sizeof(weir_client_set);
+  const std::uint64_t most = limits.any() ? WEIR_CLIENT_SETS_MAX : kInReserve;
   const std::uint64_t wanted =
-      std::clamp<std::uint64_t>(connections * 2 / WEIR_CLIENT_WAYS, 1'024, WEIR_CLIENT_SETS_MAX);
+      std::clamp<std::uint64_t>(connections * 2 / WEIR_CLIENT_WAYS, 1'024, most);
   return static_cast<std::uint32_t>(std::bit_ceil(wanted));
 }
 
@@ -148,6 +149,18 @@ void ClientTable::forget(std::uint32_t slot, std::uint32_t bank) noexcept {
     const std::uint32_t way = std::exchange(note, 0) - 1;
     if (way < sets_ * WEIR_CLIENT_WAYS)  // its writer may have been taken over
       count_out(set_[way / WEIR_CLIENT_WAYS].way[way % WEIR_CLIENT_WAYS]);
+  }
+}
+
+void ClientTable::forgive(Instant now) noexcept {
+  for (weir_client_set& set : std::span{set_, sets_}) {
+    for (weir_client& client : set.way) {
+      const Word paid{client.paid_ns};
+      __u64 seen = paid.load(std::memory_order_relaxed);
+      while (static_cast<std::int64_t>(seen - to_ns(now)) > 0 &&
+             !paid.compare_exchange_weak(seen, to_ns(now), std::memory_order_relaxed)) {
+      }
+    }
   }
 }
 

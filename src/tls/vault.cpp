@@ -102,7 +102,9 @@ struct Vault::Memory {
   class Writing {
    public:
     explicit Writing(Memory& memory) noexcept
-        : memory_{memory}, from_{load(memory.sequence, std::memory_order_relaxed)} {
+        // Even, also where a writer before this one died in its write, which this one then ends.
+        : memory_{memory},
+          from_{load(memory.sequence, std::memory_order_relaxed) & ~std::uint64_t{1}} {
       Word{memory_.sequence}.store(from_ + 1, std::memory_order_relaxed);
       std::atomic_thread_fence(std::memory_order_release);
     }
@@ -187,7 +189,7 @@ Vault::~Vault() {
   if (memory_ != nullptr) ::munmap(memory_, Memory::mapped(bytes_));
 }
 
-Result<void> Vault::publish(const std::vector<Credential>& credentials) {
+Result<void> Vault::has_room(const std::vector<Credential>& credentials) const {
   if (credentials.empty())
     return Error{"no certificate to serve with", "give at least one certificate and its key"};
   if (credentials.size() > kCredentialsMax)
@@ -199,7 +201,11 @@ Result<void> Vault::publish(const std::vector<Credential>& credentials) {
     return Error{fmt::format("certificates and keys of {} bytes, where {} were set aside at start",
                              bytes, bytes_),
                  "restart weir to make room for them"};
+  return {};
+}
 
+Result<void> Vault::publish(const std::vector<Credential>& credentials) {
+  if (auto room = has_room(credentials); !room) return room;
   const Memory::Writing writing{*memory_};
   const auto set = [](std::uint64_t& word, std::uint64_t value) {
     Word{word}.store(value, std::memory_order_relaxed);

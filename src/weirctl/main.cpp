@@ -78,9 +78,11 @@ Result<void> show_status(const CtlOptions& options) {
 }
 
 Result<void> reload(const CtlOptions& options) {
-  const auto answer = ask(options);
+  auto answer = ask(options);
   if (!answer) return answer.error();
-  return print("reloaded\n");
+  const boost::json::value* said = answer->if_contains("reloaded");
+  const bool in_words = said != nullptr && said->is_string();
+  return print(in_words ? fmt::format("{}\n", std::string_view{said->get_string()}) : "reloaded\n");
 }
 
 Result<void> drain(const CtlOptions& options) {

@@ -52,7 +52,8 @@ class Server:
         self, *flags, listen=("127.0.0.1:0",), workers=4, through=(), binary=WEIR, owner=None,
         environment=None, passed=(),
     ):  # fmt: skip
-        """Starts weir and returns when all its workers serve. `through`: a command that runs it;
+        """Starts weir and returns when all its workers serve. `workers`: None leaves the flag out;
+        `through`: a command that runs it;
         `owner`: the user id that has to be able to make the control socket; `environment`: what it
         has besides ours; `passed`: listening sockets for it, each with its name."""
         self._directory = tempfile.mkdtemp(prefix="weir-test-")
@@ -62,12 +63,14 @@ class Server:
         # Should this test be killed, weir gets SIGTERM and takes its workers with it.
         given = Passed(passed)
         arguments = ["setpriv", "--pdeathsig", "TERM", *given.through, *through, binary]
-        arguments += ["--workers", str(workers), "--control", self.control]
-        arguments += ["--log-format", "json", *flags]
-        if "--drain-timeout" not in flags:  # who does not look at a drain does not wait for one
-            arguments += ["--drain-timeout", "0"]
-        if "--rebalance" not in flags:  # nor has its sessions wander
-            arguments += ["--rebalance", "off"]
+        arguments += ["--control", self.control, "--log-format", "json", *flags]
+        if workers is not None:
+            arguments += ["--workers", str(workers)]
+        if "--config" not in flags:  # whose lines these would go before
+            if "--drain-timeout" not in flags:  # who does not look at a drain does not wait for one
+                arguments += ["--drain-timeout", "0"]
+            if "--rebalance" not in flags:  # nor has its sessions wander
+                arguments += ["--rebalance", "off"]
         for address in listen:
             arguments += ["--listen", address]
         self._lines = []

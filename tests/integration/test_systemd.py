@@ -99,12 +99,13 @@ class NotifyTest(WeirTest):
         at = int(re.fullmatch(r"MONOTONIC_USEC=(\d+)", manager.said[-1])[1])
         self.assertLessEqual(before, at)
         manager.await_said("READY=1")
-        self.assertEqual(server.weirctl("reload").stdout, "reloaded\n")
+        self.assertEqual(server.weirctl("reload").stdout,
+                         "nothing has changed but certificates were read again\n")
         manager.await_said("RELOADING=1")
         manager.await_said("READY=1")
         with open(certificates.cert("first"), "w", encoding="ascii") as file:
             file.write("no certificate")
-        server.expect_error("the certificates stay as they were")
+        server.expect_error("not reloaded, everything stays as it was")
         self.assertEqual(server.weirctl("reload").returncode, 1)
         manager.await_said("RELOADING=1")
         manager.await_said("READY=1")

@@ -136,6 +136,7 @@ struct Options {
   // Program.
   App app = App::echo;
   std::string config;  // the file that was read; empty: none
+  bool takeover = false;  // of what a weir has left whose master has died
   bool check = false;  // say whether these options are sound, and exit
 
   /// Where each flag that was given stands, by its name: "--workers", "/etc/weir.conf:3: workers";

@@ -50,6 +50,9 @@ struct EstateTerms {
   std::uint32_t places = 0;         // of sessions, for which each bank of notes has room
   std::uint32_t bank = 0;           // of the slots' notes on clients that its workers write
   std::string control;              // the control socket's path; empty: none
+  /// Of its flags and its configuration file, as one word: two weirs of one version and the same
+  /// settings can have each other's workers.
+  std::string settings;
   std::vector<Listen> listens;
 
   [[nodiscard]] std::string to_text() const;

@@ -20,6 +20,9 @@ class HangWatch {
   /// `limit`: how long a worker may not wake; 0: for ever.
   HangWatch(std::uint32_t slots, Duration limit) : limit_{limit}, slots_(slots) {}
 
+  /// Another limit from here on; nobody's sleep so far counts against it.
+  void set_limit(Duration limit) noexcept;
+
   /// A new worker has the slot.
   void started(std::uint32_t slot, Instant now) noexcept;
 

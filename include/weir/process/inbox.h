@@ -61,6 +61,7 @@ enum class LetterKind : std::uint32_t {
   sums = 5,       // a weir_row: what a worker counted after it had handed over
   joined = 6,     // a SlotJoined, with its descriptors
   parted = 7,     // a SlotParted
+  rules = 8,      // what the worker is to keep to from now on; made and read by its server part
 };
 
 /// To the worker of the slot: give so many sessions to the worker of slot `target`.

@@ -23,6 +23,10 @@
 //   "go"                         --->    in charge: control socket, ticks, orders
 //   its workers end; ends                sees them end, and counts what they left
 //
+// A takeover: where a master has died, its keeper (src/process/keeper.h) hands the estate to the new
+// one, which takes the running workers on if it is the same weir with the same settings. If not, its
+// own workers take over from them as in an upgrade.
+//
 // A worker's life, as its slot's state:
 //   starting --ready--> serving --exit--> waiting --pause over--> starting
 //   starting --exit or failure--> waiting
@@ -37,6 +41,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/streambuf.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -98,10 +103,17 @@ struct WorkerView {
 };
 
 /// What a master begins with that is not the first: the estate, and the channel to the old master,
-/// who puts it in charge.
+/// who puts it in charge, or to the keeper of one that has died.
 struct Inheritance {
   Estate estate;
   UniqueFd channel;
+  bool of_the_dead = false;
+
+  /// Whether the workers of a dead master can be those of one of these terms.
+  [[nodiscard]] bool goes_on_with(const EstateTerms& terms) const {
+    return of_the_dead && estate.terms.version == terms.version &&
+           estate.terms.settings == terms.settings;
+  }
 };
 
 class Master {
@@ -136,6 +148,9 @@ class Master {
     on_succeeded_ = std::move(call);
   }
 
+  /// What EstateTerms::settings says from now on.
+  void set_settings(std::string settings);
+
   /// One more descriptor of the estate, by name; lent for good.
   void bequeath(std::string name, int fd) { more_items_.emplace_back(std::move(name), fd); }
 
@@ -146,11 +161,18 @@ class Master {
   /// have not ended.
   void upgrade(const std::string& binary, UpgradeDone done);
 
-  /// What a reload does; reload() and SIGHUP call it.
-  void on_reload(std::function<Result<void>()> call) { on_reload_ = std::move(call); }
+  /// What a reload does, and says of it in a line; reload() and SIGHUP call it.
+  void on_reload(std::function<Result<std::string>()> call) { on_reload_ = std::move(call); }
 
-  /// Reloads, with the service manager told before and after. Nothing to reload succeeds.
-  Result<void> reload();
+  /// Reloads, with the service manager told before and after. Fails as what it calls does, and
+  /// once the service stops.
+  Result<std::string> reload();
+
+  /// Takes over what can change of the options while workers serve: policy, weights, limits, the
+  /// times of hangs and stops, rebalancing. `rules` is a letter (LetterKind::rules) for the worker
+  /// of every slot. Returns for how many of them it has to wait until their inboxes have room;
+  /// they get it then, or newer rules that have come meanwhile.
+  std::size_t adopt(const MasterOptions& options, std::vector<std::byte> rules);
 
   /// Has the worker of `slot` close its sessions and end, and a fresh one take the slot; nothing
   /// new is steered there meanwhile. Returns as soon as that has begun. Fails for a slot that there
@@ -176,6 +198,7 @@ class Master {
   struct Worker;
   struct Upgrade;
   struct Predecessor;
+  struct Keeper;
 
   Master(boost::asio::io_context& io, MasterOptions options, WorkerMain worker_main,
          Listeners listeners, steering::Steering steering, Inboxes inboxes, UniqueFd signals,
@@ -187,6 +210,7 @@ class Master {
   [[noreturn]] void become_worker_process(std::uint32_t slot, UniqueFd link);
   void await_word(std::uint32_t slot);
   void on_word(std::uint32_t slot, std::string_view line);
+  void check_all_ready();
   void await_exit(std::uint32_t slot);
   void on_exit(std::uint32_t slot);
   void clear_up_after(std::uint32_t slot);
@@ -203,6 +227,8 @@ class Master {
   [[nodiscard]] Result<void> give(const MoveOrder& order);
   [[nodiscard]] std::vector<SlotLoad> loads(Instant now) const;
   void look_at_balance(Instant now);
+  void post_rules();
+  void set_steering(const steering::TableOptions& next);
   void sample_busy(Instant now);
   [[nodiscard]] ServiceState service_state(Instant now);
   void tell_manager();
@@ -216,6 +242,13 @@ class Master {
   void on_new_masters_word();
   void put_in_charge(std::string_view word);
   void upgrade_failed(Error why);
+
+  // That of a new one whose master before has died, and what it leaves for one after itself.
+  void adopt_or_start(std::uint32_t slot);
+  void take_workers_over();
+  void tell_keeper_before();
+  void renew_keeper();
+  void end_keeper() noexcept;
 
   // The new one's.
   void report_ready();
@@ -245,7 +278,6 @@ class Master {
   boost::asio::steady_timer stop_deadline_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::function<void()> on_ready_;
-  std::function<Result<void>()> on_reload_;
   std::function<void()> on_charge_;
   std::function<void(bool)> on_succeeded_;
   EstateItems more_items_;
@@ -257,7 +289,12 @@ class Master {
   std::vector<std::unique_ptr<Predecessor>> predecessors_;  // workers of it that have not ended
   boost::asio::steady_timer hand_over_deadline_;
   bool said_none_move_ = false;
+  bool before_has_died_ = false;     // the master before
+  std::unique_ptr<Keeper> keeper_;  // null before this master is ready, and without a control socket
   bool in_charge_ = true;
+  std::function<Result<std::string>()> on_reload_;
+  std::vector<std::byte> rules_;          // the last that adopt() was given
+  std::vector<std::uint32_t> rules_due_;  // slots whose inboxes had no room for them
   Instant sampled_at_;
   bool stopping_ = false;
   bool killing_ = false;

@@ -79,6 +79,9 @@ class Rebalancer {
 
   Rebalancer(std::uint32_t slots, const RebalanceOptions& options);
 
+  /// Other options from here on. What goes on ends where it may not begin by itself any more.
+  void set_options(const RebalanceOptions& options) noexcept;
+
   /// A look at the loads, by slot; call every tick. `balanced`: whether the policy is one that
   /// spreads by load; while it is not, nothing begins and what goes on ends.
   [[nodiscard]] Rebalance look(std::span<const SlotLoad> loads, bool balanced, Instant now);

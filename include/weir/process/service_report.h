@@ -32,6 +32,8 @@ class ServiceReport {
   ServiceReport(Duration watchdog, Duration stop_patience) noexcept
       : watchdog_{watchdog}, stop_patience_{stop_patience} {}
 
+  void set_stop_patience(Duration patience) noexcept { stop_patience_ = patience; }
+
   /// The assignments to send now, a line each; empty where there is nothing to say. The same again
   /// until sent() says that they went out.
   [[nodiscard]] std::string due(const ServiceState& state, Instant now);

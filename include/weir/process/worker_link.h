@@ -47,7 +47,6 @@ struct WorkerSeat {
   steering::ClientTable* clients = nullptr;
   std::uint32_t bank = 0;  // of the slot's notes on clients, which are this worker's
   steering::WorkerSlot::Counting counting = steering::WorkerSlot::Counting::by_program;
-  std::uint32_t bank = 0;            // of the slot's notes on clients (steering/tenure.h)
   std::optional<Identity> identity;  // to become, once the ring is made (become_worker)
   WorkerLink link;
 };

@@ -36,6 +36,7 @@
 #include "weir/io/buffer_ring.h"
 #include "weir/io/ring.h"
 #include "weir/process/worker_link.h"
+#include "weir/server/worker_rules.h"
 #include "weir/session/handler.h"
 #include "weir/session/sessions.h"
 #include "weir/steering/client_table.h"
@@ -49,12 +50,10 @@ class Mover;
 class Drainer;
 
 struct WorkerOptions {
-  session::SessionRules sessions;
+  WorkerRules rules;
   std::vector<session::Door> doors;  // by listen address
   tls::Vault* vault = nullptr;       // borrowed, the master's; null where no door has TLS
   tls::ContextOptions tls;
-  Duration hang_threshold = std::chrono::milliseconds{50};  // 0: no signs of life needed
-  Duration drain_timeout = std::chrono::seconds{10};        // that closes are spread over
 };
 
 /// The per-client limits, as Sessions asks for them.
@@ -104,6 +103,8 @@ class Worker {
   void on_accept(const io::Completion& completion);
   void arm_signal();
   void arm_tick();
+  void on_tick(const io::Completion& completion);
+  void adopt(WorkerRules rules);
   void on_signal(int result);
   void on_master_death();
   void hand_over();
@@ -113,7 +114,7 @@ class Worker {
   void report_turn(Instant woke, Instant sleeps, unsigned completions);
   [[nodiscard]] std::optional<Duration> sleep_limit(Instant now) const;
 
-  WorkerOptions options_;
+  WorkerOptions options_;  // its rules change: adopt()
   process::WorkerSeat& seat_;
   steering::WorkerSlot slot_;
   io::Ring ring_;
@@ -127,6 +128,7 @@ class Worker {
   session::Traffic reported_;  // what of ours is in it
   Instant now_;
   std::uint64_t ends_reported_ = 0;
+  std::uint32_t tick_ = 0;  // generation of the tick that counts; another threshold has another
   std::unique_ptr<Acceptor> acceptor_;   // null until the slot is ours
   std::unique_ptr<Mover> mover_;         // likewise
   std::unique_ptr<Drainer> drainer_;     // null until a signal, or an order

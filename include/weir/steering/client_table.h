@@ -34,8 +34,8 @@ struct ClientLimits {
   [[nodiscard]] bool any() const noexcept { return open_max != 0 || rate != 0; }
 };
 
-/// Sets for so many connections, each of another client: twice the ways that they need, or one set
-/// where there is no limit to keep.
+/// Sets for so many connections, each of another client: twice the ways that they need. Where there
+/// is no limit to keep, no more than a MiB of them: there may be one later.
 [[nodiscard]] std::uint32_t client_sets_for(const ClientLimits& limits,
                                             std::uint64_t connections) noexcept;
 
@@ -66,6 +66,10 @@ class ClientTable {
   /// connection that it was counting in or out in its last instant may stay counted, or be counted
   /// out twice.
   void forget(std::uint32_t slot, std::uint32_t bank) noexcept;
+
+  /// After the rate was changed: what clients have paid ahead at the old one is forgotten, which
+  /// may be more than the new one lets anyone.
+  void forgive(Instant now) noexcept;
 
   [[nodiscard]] std::uint32_t set_mask() const noexcept { return sets_ - 1; }
   [[nodiscard]] weir_client_set* sets() noexcept { return set_; }

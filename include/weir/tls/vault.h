@@ -71,6 +71,8 @@ class Vault {
 
   // The master's.
 
+  /// Whether publish() would succeed.
+  [[nodiscard]] Result<void> has_room(const std::vector<Credential>& credentials) const;
   /// Fails, and leaves everything as it was, where there is no room or nothing to publish.
   [[nodiscard]] Result<void> publish(const std::vector<Credential>& credentials);
   /// A new first ticket key; the last one is forgotten. Without randomness, which the kernel has

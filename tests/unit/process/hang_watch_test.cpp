@@ -68,6 +68,17 @@ TEST(HangWatch, ALimitOfZeroIsNone) {
   EXPECT_EQ(until_over(watch, 1, kStart), seconds{60});
 }
 
+TEST(HangWatch, AnotherLimitCountsFromWhenItIsSet) {
+  HangWatch watch{1, Duration::zero()};
+  watch.started(0, kStart);
+  EXPECT_EQ(until_over(watch, 1, kStart), seconds{60}) << "asleep, and nobody's business";
+  watch.set_limit(seconds{2});
+  Instant now = kStart + seconds{60};
+  for (int tick = 0; tick <= 10; ++tick) EXPECT_FALSE(watch.is_over(0, 1, now + tick * kTick));
+  watch.set_limit(seconds{2});  // the same changes nothing
+  EXPECT_EQ(until_over(watch, 1, now + seconds{1}), seconds{1});
+}
+
 TEST(HangWatch, SlotsAreLookedAtApart) {
   HangWatch watch{2, milliseconds{200}};
   watch.started(0, kStart);

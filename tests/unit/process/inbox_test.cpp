@@ -208,6 +208,19 @@ TEST_F(InboxTest, OneThatIsShutTakesNothingMoreAndKeepsWhatItHas) {
   EXPECT_EQ(inbox_->look(letter), Look::empty);
 }
 
+TEST_F(InboxTest, RulesHaveNoSocketWhateverTheirSize) {
+  for (const std::size_t size : {std::size_t{200}, Inbox::kInlineBytesMax + 1}) {
+    const std::string content(size, 'r');
+    ASSERT_EQ(post(inboxes_->writer(1), LetterKind::rules, 1, bytes_of(content)), Posted::posted);
+    Letter letter;
+    ASSERT_EQ(inbox_->look(letter), Look::letter);
+    EXPECT_EQ(letter.kind, LetterKind::rules);
+    EXPECT_EQ(text_of(letter.content), content);
+    EXPECT_FALSE(letter.fd);
+    inbox_->take_off();
+  }
+}
+
 TEST_F(InboxTest, SessionsComeWithTheirSocketsWhateverTheirSize) {
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, Inbox::kInlineBytesMax,
                                  Inbox::kInlineBytesMax + 1, std::size_t{3} << 20}) {

@@ -257,6 +257,20 @@ TEST(Rebalancer, OnlyWhenAskedWhileItIsOff) {
   EXPECT_EQ(service.turns, Turns{}) << "once";
 }
 
+TEST(Rebalancer, OtherOptionsHoldFromTheNextLookOn) {
+  Service service{serving({8'000, 0}), {.per_second = 1'000}};
+  service.ticks(10);
+  service.rebalancer.set_options({.automatic = false, .per_second = 1'000});
+  const Loads then = service.loads();
+  service.ticks(20);
+  EXPECT_EQ(service.loads(), then) << "what was going on has ended";
+  EXPECT_EQ(service.turns, Turns{Turn::began});
+  service.rebalancer.set_options({.automatic = true, .per_second = 100'000});
+  service.until_over();
+  EXPECT_EQ(service.loads(), (Loads{4'000, 4'000}));
+  EXPECT_GT(service.most_at_once, 250U) << "the new rate's";
+}
+
 TEST(Rebalancer, AskedItLevelsWhatIsBelowTheThreshold) {
   Service service{serving({103, 97}), kFast};
   EXPECT_EQ(service.rebalancer.level(service.slots), 3U);

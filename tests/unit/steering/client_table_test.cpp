@@ -233,6 +233,20 @@ TEST_F(ClientTableTest, LimitsChangeWhileRunning) {
   EXPECT_EQ(open_in_all(), 1U);
 }
 
+TEST_F(ClientTableTest, WhatWasPaidAheadAtAnotherRateCanBeForgiven) {
+  limit({.rate = 1, .burst = 30});
+  for (std::uint32_t place = 0; place < 30; ++place)
+    ASSERT_EQ(admit(place, "192.0.2.1"), Verdict::admitted);
+  ASSERT_EQ(admit(30, "192.0.2.1"), Verdict::too_fast);
+  table.set_client_limits({.rate = 100, .burst = 2});
+  EXPECT_EQ(look("192.0.2.1"), Verdict::too_fast) << "half a minute ahead, where 20 ms are let";
+  accounts->forgive(Instant{Duration{now}});
+  EXPECT_EQ(admit(31, "192.0.2.1"), Verdict::admitted);
+  EXPECT_EQ(admit(32, "192.0.2.1"), Verdict::admitted);
+  EXPECT_EQ(admit(33, "192.0.2.1"), Verdict::too_fast);
+  EXPECT_EQ(open_in_all(), 32U) << "nobody's connections are forgotten";
+}
+
 TEST_F(ClientTableTest, TwoWorkersAtOnceNeverPassTheLimitAndLoseNothing) {
   limit({.open_max = 8});
   constexpr int kRounds = 20'000;
@@ -254,7 +268,7 @@ TEST_F(ClientTableTest, TwoWorkersAtOnceNeverPassTheLimitAndLoseNothing) {
 }
 
 TEST(ClientSets, AreTwiceTheWaysThatTheConnectionsNeed) {
-  EXPECT_EQ(client_sets_for({}, 1'000'000), 1U);
+  EXPECT_EQ(client_sets_for({}, 1'000'000), 8'192U) << "1 MiB, for limits that come later";
   EXPECT_EQ(client_sets_for({.open_max = 1}, 10), 1'024U);
   EXPECT_EQ(client_sets_for({.rate = 1}, 40'000), 16'384U);
   EXPECT_EQ(client_sets_for({.open_max = 1}, 1'000'000'000), WEIR_CLIENT_SETS_MAX);

@@ -1,0 +1,91 @@
+#include "reload.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+namespace weir::launch {
+namespace {
+
+/// Has so many workers serve, as soon as that has begun.
+Result<void> change_workers(process::Master& master, std::uint32_t count) {
+  if (count == master.workers()) return {};
+  return Error{fmt::format("{} workers are asked for, and {} serve", count, master.workers()),
+               "another number of workers takes a restart"};
+}
+
+std::string report(const std::vector<cli::Change>& changes, bool certificates,
+                   std::size_t told_later) {
+  std::string out;
+  if (changes.empty()) {
+    out = "nothing has changed";
+    if (certificates) out += " but certificates were read again";
+  } else {
+    std::vector<std::string> said;
+    for (const cli::Change& change : changes) said.push_back(change.to_string());
+    out = fmt::format("reloaded: {}", fmt::join(said, ", "));
+    if (certificates) out += "; certificates were read again";
+  }
+  if (told_later > 0)
+    out += fmt::format("; {} worker{} told as soon as there is room in the inbox", told_later,
+                       told_later == 1 ? " is" : "s are");
+  return out;
+}
+
+}  // namespace
+
+Result<cli::Options> Reloader::read_again() const {
+  cli::ParseOutcome outcome = cli::parse(words_.argc, words_.argv, words_.host);
+  if (const auto* refused = std::get_if<cli::Refused>(&outcome)) return Error{refused->line, {}};
+  if (auto* options = std::get_if<cli::Options>(&outcome)) return std::move(*options);
+  return Error{"the command line asks for a text", {}};  // which a start would have printed
+}
+
+Result<std::string> Reloader::take_over() {
+  // All that can fail, and changes nothing.
+  auto options = read_again();
+  if (!options) return options.error();
+  const std::vector<cli::Change> changes = cli::changes(options_, *options);
+  if (const std::string fixed = cli::against(changes); !fixed.empty())
+    return Error{fixed, "restart or upgrade weir for that"};
+  auto plan = work_out(*options, words_.host, plan_.descriptors);
+  if (!plan) return plan.error();
+  std::vector<tls::Credential> credentials;
+  if (tls_ != nullptr) {
+    auto read = tls_->read(plan->tls_files);
+    if (!read) return read.error();
+    credentials = std::move(*read);
+  }
+  // The one step that begins something, and may fail to.
+  if (auto changed = change_workers(master_, plan->master.workers); !changed)
+    return changed.error();
+
+  for (const std::string& warning : options->warnings) spdlog::warn("{}", warning);
+  if (tls_ != nullptr) tls_->publish(credentials);
+  std::size_t told_later = 0;
+  if (!changes.empty()) {
+    plan_.worker.rules = plan->worker.rules;
+    plan_.max_connections = plan->max_connections;
+    told_later = master_.adopt(plan->master, server::pack(plan_.worker.rules));
+  }
+  options_ = std::move(*options);
+  return report(changes, tls_ != nullptr, told_later);
+}
+
+Result<std::string> Reloader::reload() {
+  auto done = take_over();
+  // Said under the more talkative of the two levels, should that have changed.
+  spdlog::set_level(std::min(spdlog::get_level(), options_.log_level));
+  if (done)
+    spdlog::info("{}", *done);
+  else
+    spdlog::error("not reloaded, everything stays as it was: {}", to_string(done.error()));
+  spdlog::set_level(options_.log_level);
+  return done;
+}
+
+}  // namespace weir::launch
