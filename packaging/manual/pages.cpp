@@ -24,12 +24,14 @@ std::string sentence(std::string clause) {
   return clause + '.';
 }
 
-std::string described(const Flag& flag) {
+/// `reloading`: other flags of the program change while it runs.
+std::string described(const Flag& flag, bool reloading) {
   std::string text = sentence(flag.help);
   if (!flag.manual.empty()) text += fmt::format(" {}", flag.manual);
   if (!flag.accepts.empty()) text += fmt::format(" Accepts {}.", flag.accepts);
   if (!flag.fallback().empty()) text += fmt::format(" Default: {}.", flag.fallback());
   if (flag.repeatable) text += " May be given again.";
+  if (!flag.reloads && !flag.command_line_only && reloading) text += " Takes a restart.";
   return text;
 }
 
@@ -49,7 +51,7 @@ void add_flags(Roff& page, const Manual& manual) {
   for (const Flag& flag : manual.flags) {
     if (flag.group != group) page.subsection(flag.group);
     group = flag.group;
-    page.item(fmt::format("--{}", flag.name), flag.value, described(flag));
+    page.item(fmt::format("--{}", flag.name), flag.value, described(flag, !manual.reload.empty()));
   }
 }
 
@@ -140,13 +142,35 @@ void add_config(Roff& page) {
                 "workers = 8", "pin = 0-7", "steer = least-connections", "idle-timeout = 5m"});
 }
 
+void add_reloading(Roff& page) {
+  page.section("RELOADING");
+  page.paragraph(
+      "SIGHUP to the master, or weirctl reload, has the command line parsed again with the file of "
+      "--config as it is now, and as at start: a path is relative to the directory that weir was "
+      "started in, and auto means what it meant then. What has changed is logged, with both "
+      "values, "
+      "and weirctl says it. A file that is wrong is refused whole, with the line and the sentence "
+      "that a start would refuse it with, and so is a change of a flag that takes a restart. The "
+      "master reads with the rights of its user: it has given up those beyond.");
+  page.paragraph(
+      "Sessions go on, and the new values hold for them too, at once: limits, timeouts, and the "
+      "log "
+      "level in all processes. A shorter idle timeout counts silence that began before; where "
+      "there "
+      "are pings, a session is pinged before it is closed for that. What was agreed with an open "
+      "session stays: its compression and its subprotocol. A policy and weights hold from the next "
+      "connection on; sessions that are open stay where they are, unless --rebalance moves them. "
+      "A worker that hangs meanwhile has the newest values once it goes on, and so has its "
+      "successor.");
+}
+
 void add_signals(Roff& page) {
   page.section("SIGNALS");
   page.item("SIGTERM, SIGINT", "",
             "No new session is taken and --health-path answers 503; the sessions are closed with "
             "the code 1001, spread over --drain-timeout, and weir ends once all workers have. A "
             "second one ends it at once.");
-  page.item("SIGHUP", "", "The certificates are read again, as by weirctl reload.");
+  page.item("SIGHUP", "", "The configuration is read again, as by weirctl reload: see RELOADING.");
 }
 
 void add_service(Roff& page) {
@@ -173,6 +197,7 @@ std::string weir_page() {
   add_flags(page, manual);
   add_policies(page);
   add_config(page);
+  add_reloading(page);
   add_signals(page);
   add_service(page);
   page.section("EXIT STATUS");
@@ -202,8 +227,10 @@ std::string weirctl_page() {
             "that wait to be accepted, and those assigned and accepted so far; its messages and "
             "bytes; and the share of the last second that it was busy. The imbalance is the most "
             "connections of a serving worker over their mean: 1 is even.");
-  page.item("reload", "",
-            "Has the certificates read again, and says what came of it. Sessions go on.");
+  page.item(
+      "reload", "",
+      "Has the configuration file and the certificates read again, and says what has changed, "
+      "or what is wrong: then nothing has. Sessions go on. See RELOADING in weir(8).");
   page.item("drain", "SLOT",
             "Nothing new is steered to the worker of this slot; its sessions are closed with the "
             "code 1012, spread over --drain-timeout of weir(8), and once they are gone a fresh "

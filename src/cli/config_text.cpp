@@ -18,6 +18,7 @@ void append_comment(std::string& out, std::string_view text) {
 void append_key(std::string& out, const Flag& flag) {
   std::string comment = flag.full_help();
   if (flag.repeatable) comment += "; may be there again";
+  if (!flag.reloads) comment += "; takes a restart";
   if (flag.standard.empty()) comment += fmt::format(" (default: {})", flag.otherwise);
   append_comment(out, comment);
   out += fmt::format("#{} = {}\n", flag.name, flag.standard.empty() ? flag.value : flag.standard);
@@ -32,6 +33,9 @@ std::string config_text() {
                  "What stands here is what holds anyway. To change it, remove the # before a name "
                  "and write another value. A flag of the command line goes before its line here.");
   append_comment(out, "weir --check --config FILE says whether a file is sound.");
+  append_comment(out,
+                 "weirctl reload, or systemctl reload weir, has a running weir read it again; what "
+                 "takes a restart says so.");
   append_comment(out, weir_manual().units);
   std::string_view group;
   for (const Flag& flag : weir_manual().flags) {

@@ -62,6 +62,14 @@ void append_wrapped(std::string& out, std::string_view text, std::string_view in
   out += '\n';
 }
 
+std::string that_take_a_restart(const Manual& manual) {
+  std::string names;
+  for (const Flag& flag : manual.flags)
+    if (!flag.reloads && !flag.command_line_only)
+      names += fmt::format("{}--{}", names.empty() ? "" : ", ", flag.name);
+  return names;
+}
+
 std::string help_text(const Manual& manual) {
   std::string out;
   for (const std::string& line : manual.synopsis)
@@ -76,6 +84,13 @@ std::string help_text(const Manual& manual) {
   if (!manual.units.empty()) {
     out += '\n';
     append_wrapped(out, manual.units, "");
+  }
+  if (!manual.reload.empty()) {
+    out += '\n';
+    append_wrapped(out,
+                   fmt::format("{} A restart is what these take: {}.", manual.reload,
+                               that_take_a_restart(manual)),
+                   "");
   }
   return out;
 }

@@ -163,8 +163,8 @@ std::vector<Row<Options>> tls() {
         .accepts = "a path to a file",
         .help = "a certificate with its chain, as PEM",
         .manual = "Given several times, the name that the client asks for (SNI) decides; the first "
-                  "serves clients that ask for none or another. SIGHUP to the master, or weirctl "
-                  "reload, reads the files again; sessions go on.",
+                  "serves clients that ask for none or another. A reload reads the files again, "
+                  "whether or not their names have changed.",
         .repeatable = true,
         .reloads = true},
        append_file<&Options::tls_certs>},
@@ -175,7 +175,8 @@ std::vector<Row<Options>> tls() {
         .accepts = "a path to a file",
         .help = "the certificate's private key, as PEM, not encrypted",
         .manual = "As many as there are certificates, in the same order. Only the master reads "
-                  "them.",
+                  "them, at start with all the privileges that weir is started with and at a "
+                  "reload with those of its user.",
         .repeatable = true,
         .reloads = true},
        append_file<&Options::tls_keys>},
@@ -320,7 +321,8 @@ std::vector<Row<Options>> limits() {
         .help = "connections that one client may have open at once; 0 for no limit",
         .manual = "A client is an IPv4 address or the /64 network of an IPv6 address; behind a "
                   "proxy, the address that its header tells. One more is reset, by the kernel "
-                  "already on its SYN where the steering program runs.",
+                  "already on its SYN where the steering program runs. Connections that were made "
+                  "while there was no limit on clients do not count.",
         .reloads = true},
        set_number<&Options::max_connections_per_ip, std::uint32_t{0}, std::uint32_t{16'777'215}>},
       {{.name = "connect-rate",
@@ -340,7 +342,8 @@ std::vector<Row<Options>> limits() {
         .standard = "1MiB",
         .accepts = "a size from 1 to 1GiB, such as 64KiB",
         .help = "the largest message; a larger one closes its session with 1009",
-        .manual = "Counted over all fragments of the message, and after inflation.",
+        .manual = "Counted over all fragments of the message, and after inflation. Lowered by a "
+                  "reload, it holds for a message in progress from its next fragment on.",
         .reloads = true},
        set_size<&Options::max_message_size, 1, 1'024_MiB>},
       {{.name = "max-message-rate",
@@ -396,7 +399,8 @@ std::vector<Row<Options>> limits() {
         .otherwise = "30s, or half of a shorter idle timeout",
         .accepts = "0, or a time from 1ms to 24h",
         .help = "ping a session from which nothing came for this long; 0 never does",
-        .manual = "Shorter than the idle timeout, or the pings would come too late.",
+        .manual = "Shorter than the idle timeout, or the pings would come too late. A session that "
+                  "has been silent for too long under the timeouts of a reload is pinged first.",
         .reloads = true},
        set_duration<&Options::ping_interval, 1, kDay, Zero::off>},
       {{.name = "drain-timeout",
@@ -483,7 +487,7 @@ std::vector<Row<Options>> program() {
         .group = kProgram,
         .accepts = "a path to a file",
         .help = "read flags from FILE; those of the command line go before its lines",
-        .manual = "",
+        .manual = "It can be read again while weir runs: see RELOADING.",
         .command_line_only = true},
        set_path<&Options::config>},
       {{.name = "takeover",
@@ -530,7 +534,10 @@ Manual weir_manual() {
           .flags = flags_of(weir_rows()),
           .units =
               "TIME is a whole number and a unit: ns, us, ms, s, m or h. SIZE is a whole "
-              "number of bytes, or with a unit: kB, MB, GB, KiB, MiB or GiB."};
+              "number of bytes, or with a unit: kB, MB, GB, KiB, MiB or GiB.",
+          .reload =
+              "weirctl reload, or SIGHUP, has a running weir read FILE and the certificates again; "
+              "sessions go on."};
 }
 
 }  // namespace weir::cli

@@ -168,7 +168,7 @@ Manual weirctl_manual() {
   Manual manual{
       .program = "weirctl",
       .purpose =
-          "ask a running weir what it does, reload its certificates, move sessions, upgrade it",
+          "ask a running weir what it does, reload it, change its workers, upgrade it",
       .synopsis = {},
       .flags = flags_of(rows()),
       .units = ""};

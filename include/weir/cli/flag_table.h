@@ -43,7 +43,11 @@ struct Manual {
   std::vector<std::string> synopsis;  // one line each, without the program's name
   std::vector<Flag> flags;            // in order; those of one group stand together
   std::string_view units;             // how values of a kind are written; may be empty
+  std::string_view reload = {};       // how flags change while it runs; empty: none does
 };
+
+/// "--listen, --user": the flags that a reload does not change, but those that no file has.
+[[nodiscard]] std::string that_take_a_restart(const Manual& manual);
 
 /// What --help prints: at most 100 columns, grouped, with defaults; ends in a newline.
 [[nodiscard]] std::string help_text(const Manual& manual);

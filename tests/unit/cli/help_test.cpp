@@ -55,6 +55,23 @@ TEST(Help, GroupsStandOnceAndInOrder) {
   }
 }
 
+TEST(Help, NamesWhatAReloadDoesNotChange) {
+  std::string help = help_text(weir_manual());
+  std::replace(help.begin(), help.end(), '\n', ' ');
+  const std::string names = that_take_a_restart(weir_manual());
+  EXPECT_TRUE(
+      help.ends_with(fmt::format("weirctl reload, or SIGHUP, has a running weir read FILE and the "
+                                 "certificates again; sessions "
+                                 "go on. A restart is what these take: {}. ",
+                                 names)))
+      << help;
+  for (const Flag& flag : weir_manual().flags) {
+    const bool named =
+        fmt::format("{},", names).find(fmt::format("--{},", flag.name)) != names.npos;
+    EXPECT_EQ(named, !flag.reloads && !flag.command_line_only) << flag.name;
+  }
+}
+
 TEST(Help, OfWeirctlIsGolden) {
   EXPECT_EQ(help_text(weirctl_manual()),
             R"(Usage: weirctl [--control PATH] status [--json] [--watch SECONDS]
@@ -63,7 +80,7 @@ TEST(Help, OfWeirctlIsGolden) {
        weirctl [--control PATH] rebalance
        weirctl [--control PATH] move COUNT FROM TO
        weirctl [--control PATH] upgrade [--binary PATH]
-weirctl: ask a running weir what it does, reload its certificates, move sessions, upgrade it.
+weirctl: ask a running weir what it does, reload it, change its workers, upgrade it.
 
 Of the command status:
   --json                        print the status as one JSON object on one line

@@ -31,6 +31,18 @@ TEST(Manual, HasEveryFlagWithItsDefault) {
   }
 }
 
+TEST(Manual, SaysOfEveryFlagWhetherAReloadChangesIt) {
+  const std::string page = manual::weir_page();
+  for (const Flag& flag : weir_manual().flags) {
+    if (flag.command_line_only) continue;
+    const auto begin =
+        page.find(fmt::format(".TP\n\\fB{}\\fP", manual::escaped(fmt::format("--{}", flag.name))));
+    ASSERT_NE(begin, page.npos) << flag.name;
+    const std::string entry = page.substr(begin, page.find("\n.", begin + 4) - begin);
+    EXPECT_EQ(entry.find("Takes a restart.") != entry.npos, !flag.reloads) << entry;
+  }
+}
+
 TEST(Manual, ExplainsEveryPolicy) {
   const std::string page = manual::weir_page();
   for (const std::string_view policy : steering::policy_names())
