@@ -47,8 +47,14 @@ std::string given_time(const Options& options) {
 }
 
 template <auto Member>
-std::string list(const Options& options) {
+std::string numbers(const Options& options) {
   return fmt::format("{}", fmt::join(options.*Member, ","));
+}
+
+/// Of words in which there is no space; of file names, whose files are read again in any case.
+template <auto Member>
+std::string list(const Options& options) {
+  return fmt::format("{}", fmt::join(options.*Member, " "));
 }
 
 template <auto Member>
@@ -72,7 +78,7 @@ template <auto Member>
 std::string each_named(const Options& options) {
   std::vector<std::string> names;
   for (const auto& each : options.*Member) names.push_back(each.to_string());
-  return fmt::format("{}", fmt::join(names, ","));
+  return fmt::format("{}", fmt::join(names, " "));
 }
 
 std::string pin(const Options& options) {
@@ -107,7 +113,7 @@ constexpr std::array kShown{
     Shown{"hang-kill", given_time<&Options::hang_kill>},
     Shown{"steer", named<&Options::steer>},
     Shown{"steer-backend", named<&Options::backend>},
-    Shown{"weights", list<&Options::weights>},
+    Shown{"weights", numbers<&Options::weights>},
     Shown{"rebalance", named<&Options::rebalance>},
     Shown{"rebalance-rate", number<&Options::rebalance_rate>},
     Shown{"max-connections", optional<&Options::max_connections>},
@@ -129,6 +135,14 @@ constexpr std::array kShown{
     Shown{"app", named<&Options::app>},
 };
 
+/// Lists may be of any length; a line that names them is not.
+std::string shortened(std::string value) {
+  constexpr std::size_t kBytesMax = 120;
+  if (value.size() <= kBytesMax) return value;
+  value.resize(kBytesMax);
+  return value + "...";
+}
+
 }  // namespace
 
 std::string Change::to_string() const {
@@ -144,7 +158,7 @@ std::vector<Change> changes(const Options& before, const Options& after) {
     std::string is = shown->text(after);
     if (was == is) continue;
     const auto words = [&](std::string value) {
-      return value.empty() ? std::string{row.flag.fallback()} : value;
+      return value.empty() ? std::string{row.flag.fallback()} : shortened(std::move(value));
     };
     const auto place = after.places.find(row.flag.name);
     out.push_back({.flag = row.flag.name,

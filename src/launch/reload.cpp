@@ -5,6 +5,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 #include <variant>
 
@@ -39,6 +41,13 @@ std::string report(const std::vector<cli::Change>& changes, bool certificates,
 }  // namespace
 
 Result<cli::Options> Reloader::read_again() const {
+  // A pipe would stop the master's loop, or say now that there is nothing in it.
+  std::error_code unknown;
+  const std::filesystem::file_status file = std::filesystem::status(options_.config, unknown);
+  if (!options_.config.empty() && std::filesystem::exists(file) &&
+      !std::filesystem::is_regular_file(file))
+    return Error{fmt::format("weir: --config: {} is no regular file", options_.config),
+                 "it was read at start, and cannot be read again"};
   cli::ParseOutcome outcome = cli::parse(words_.argc, words_.argv, words_.host);
   if (const auto* refused = std::get_if<cli::Refused>(&outcome)) return Error{refused->line, {}};
   if (auto* options = std::get_if<cli::Options>(&outcome)) return std::move(*options);

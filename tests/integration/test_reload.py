@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import tempfile
+import threading
 
 from harness import raw
 from harness.certificates import Certificates
@@ -192,6 +193,27 @@ class AnswerTest(ReloadTest):
             self.assertIn("Permission denied", server.weirctl("reload").stderr)
             os.chown(self.config.path, 0, 0)
         self.assertEqual(server.weirctl("reload").stdout, "nothing has changed\n")
+
+    def test_a_pipe_is_not_read_again(self):
+        """Nobody writes to it any more: the master would wait for ever."""
+        self.config = Config(self, {})
+        os.unlink(self.config.path)
+        os.mkfifo(self.config.path)
+        threading.Thread(target=self.config.write, args=("path = /a\n",), daemon=True).start()
+        server = self.start_weir("--config", self.config.path, workers=1)
+        server.expect_error("^not reloaded")
+        said = server.weirctl("reload").stderr
+        self.assertIn(f"weir: --config: {self.config.path} is no regular file", said)
+        self.assertEqual(self.status_of(server), 404)
+
+    def test_a_list_may_be_of_any_length(self):
+        """It travels in a file then; the line that says so has some of it."""
+        server = self.start(workers=2)
+        origins = [f"https://{i}.a-long-name.example.com" for i in range(4_000)]
+        said = self.reload(server, {"origin": json.dumps(origins)})
+        self.assertLess(len(said), 1_000)
+        for origin, status in ((origins[-1], 101), ("https://4000.a-long-name.example.com", 403)):
+            self.assertEqual(self.status_of(server, headers=(f"Origin: {origin}",)), status)
 
     def test_another_number_of_workers_is_refused_whole(self):
         """Before anything else of it holds."""
@@ -518,7 +540,7 @@ class CertificatesTest(ReloadTest):
                 "tls-key": json.dumps([b["key"], c["key"]]),
             },
         )
-        self.assertIn(f"--tls-cert {b['cert']},{c['cert']} (was {a['cert']})", said)
+        self.assertIn(f"--tls-cert {b['cert']} {c['cert']} (was {a['cert']})", said)
         self.assertTrue(said.endswith("; certificates were read again\n"), said)
         self.assertFalse(self.served(server, "a"))
         self.assertTrue(self.served(server, "b"))

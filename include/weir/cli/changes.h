@@ -14,7 +14,7 @@ namespace weir::cli {
 
 struct Change {
   std::string_view flag;  // "idle-timeout"
-  std::string before;     // as it is written: "120s"; where nothing is, in words: "none"
+  std::string before;     // as it is written, a long list in part; where nothing is, in words
   std::string after;
   std::string place;     // of the new value, as Options::places; empty: it is the default now
   bool reloads = false;  // else it takes a restart or an upgrade

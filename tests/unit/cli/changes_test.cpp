@@ -23,8 +23,8 @@ const Case kCases[] = {
     {"backlog", {"--backlog", "7"}, "--backlog 7 (was 4096)"},
     {"proxy-from",
      {"--proxy-from", "10.0.0.0/8", "--proxy-from", "::1"},
-     "--proxy-from 10.0.0.0/8,::1/128 (was none)"},
-    {"path", {"--path", "/a", "--path", "/b"}, "--path /a,/b (was every path)"},
+     "--proxy-from 10.0.0.0/8 ::1/128 (was none)"},
+    {"path", {"--path", "/a", "--path", "/b"}, "--path /a /b (was every path)"},
     {"origin", {"--origin", "null"}, "--origin null (was every origin)"},
     {"subprotocol", {"--subprotocol", "chat"}, "--subprotocol chat (was none)"},
     {"health-path", {"--health-path", "/h"}, "--health-path /h (was none)"},
@@ -96,6 +96,15 @@ TEST(Changes, WhatMeansTheSameIsNone) {
             std::vector<std::string>{});
   EXPECT_EQ(said(accepted({}), accepted({"--hang-kill", "10s", "--max-connections-per-ip", "0"})),
             std::vector<std::string>{});
+}
+
+TEST(Changes, ListsAreComparedWordByWordAndSaidInPartWhereTheyAreLong) {
+  EXPECT_EQ(said(accepted({"--path", "/a,/b"}), accepted({"--path", "/a", "--path", "/b"})),
+            std::vector<std::string>{"--path /a /b (was /a,/b)"});
+  const std::string path = "/" + std::string(200, 'p');
+  EXPECT_EQ(
+      said(accepted({"--path", path}), accepted({"--path", path + "q"})),
+      std::vector<std::string>{fmt::format("--path {0}... (was {0}...)", path.substr(0, 120))});
 }
 
 TEST(Changes, WhatFollowsFromAnotherFlagIsSaidToo) {
