@@ -149,16 +149,16 @@ void add_reloading(Roff& page) {
       "--config as it is now, and as at start: a path is relative to the directory that weir was "
       "started in, and auto means what it meant then. What has changed is logged, with both "
       "values, "
-      "and weirctl says it. A file that is wrong is refused whole, with the line and the sentence "
-      "that a start would refuse it with, and so is a change of a flag that takes a restart. The "
-      "master reads with the rights of its user: it has given up those beyond.");
+      "and weirctl says it. A file that is wrong is refused whole, with the sentence that a start "
+      "would refuse it with, and so is a change of a flag that takes a restart. The master reads "
+      "with the rights of its user: it has given up those beyond.");
   page.paragraph(
       "Sessions go on, and the new values hold for them too, at once: limits, timeouts, and the "
       "log "
-      "level in all processes. A shorter idle timeout counts silence that began before; where "
-      "there "
-      "are pings, a session is pinged before it is closed for that. What was agreed with an open "
-      "session stays: its compression and its subprotocol. A policy and weights hold from the next "
+      "level in all processes. A shorter idle timeout counts silence that began before; with "
+      "pings, "
+      "a session is pinged before it is closed for that. What was agreed with an open session "
+      "stays: its compression and its subprotocol. A policy and weights hold from the next "
       "connection on; sessions that are open stay where they are, unless --rebalance moves them. "
       "A worker that hangs meanwhile has the newest values once it goes on, and so has its "
       "successor.");

@@ -200,7 +200,8 @@ class Sessions {
   /// every session, also for how long it has been silent: one that other timeouts make overdue is
   /// pinged first, if there are pings, and has as long to answer as any. What does not change is
   /// the compression that an open session has agreed to, and that a message in progress may fill
-  /// the frame that it has begun. The app's name stays.
+  /// the frame that it has begun (what it inflates to is held against the new limit). The app's
+  /// name stays.
   void rules_changed(Instant now);
 
   /// Connections adopted and not ended.
