@@ -195,8 +195,8 @@ struct Start {
   launch::StartWords words;
 };
 
-/// EstateTerms::settings: a checksum over the command line and the file that it names. --takeover says
-/// how to begin, not what to do.
+/// EstateTerms::settings: a checksum over the command line and the file that it names. --takeover
+/// says how to begin, not what to do.
 std::string settings_of(const launch::StartWords& words, const std::string& config) {
   boost::crc_32_type sum;
   for (int i = 1; i < words.argc; ++i) {
@@ -233,7 +233,7 @@ Result<int> run(const cli::Options& options, Start start) {
     plan->master.terms.places = before->estate.terms.places;
     for (process::EstateTerms::Listen& listen : plan->master.terms.listens)
       for (const process::EstateTerms::Listen& was : before->estate.terms.listens)
-        listen.passed |= was.passed && was.asked.to_string() == listen.asked.to_string();
+        if (was.asked.to_string() == listen.asked.to_string()) listen.passed = was.passed;
   }
 
   asio::io_context io{1};
@@ -242,7 +242,7 @@ Result<int> run(const cli::Options& options, Start start) {
   if (!plan->tls_files.empty()) {  // read before the master's privileges go
     auto started =
         launch::TlsKeeper::start(io, plan->tls_files, plan->tls_ticket_rotation, std::move(vault),
-                                  before && before->goes_on_with(plan->master.terms));
+                                 before && before->goes_on_with(plan->master.terms));
     if (!started) return started.error();
     tls = std::move(*started);
     plan->worker.vault = &tls->vault();
@@ -344,7 +344,7 @@ Result<std::optional<process::Inheritance>> inheritance_of_environment() {
 std::vector<cli::Listen> passed_before(const process::EstateTerms& terms) {
   std::vector<cli::Listen> passed;
   for (const process::EstateTerms::Listen& listen : terms.listens)
-    if (listen.passed)
+    if (listen.passed > 0)
       passed.push_back({.address = listen.address, .proxy = listen.proxy, .tls = listen.tls});
   return passed;
 }

@@ -167,8 +167,7 @@ Outcome<CtlOptions> parse_ctl(int argc, const char* const* argv,
 Manual weirctl_manual() {
   Manual manual{
       .program = "weirctl",
-      .purpose =
-          "ask a running weir what it does, reload it, change its workers, upgrade it",
+      .purpose = "ask a running weir what it does, reload it, change its workers, upgrade it",
       .synopsis = {},
       .flags = flags_of(rows()),
       .units = ""};

@@ -99,7 +99,7 @@ Result<Plan> work_out(const cli::Options& options, const cli::Host& host,
                                     .address = listen.address,
                                     .proxy = listen.proxy,
                                     .tls = listen.tls,
-                                    .passed = !listen.sockets.empty()});
+                                    .passed = static_cast<std::uint32_t>(listen.sockets.size())});
     plan.worker.doors.push_back({.proxy = listen.proxy, .tls = listen.tls});
     behind_proxy.push_back(listen.proxy);
   }

@@ -16,6 +16,7 @@ namespace weir::process {
 void close_all_but(std::span<const int> kept) noexcept {
   std::vector<int> sorted{STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
   sorted.insert(sorted.end(), kept.begin(), kept.end());
+  std::erase_if(sorted, [](int fd) { return fd < 0; });
   std::ranges::sort(sorted);
   unsigned first = 0;
   for (const int fd : sorted) {

@@ -12,7 +12,8 @@
 
 namespace weir::process {
 
-/// Closes every descriptor but standard input, output and error and those in `kept`.
+/// Closes every descriptor but standard input, output and error and those in `kept`, where -1
+/// stands for none.
 void close_all_but(std::span<const int> kept) noexcept;
 
 /// Default actions for all signals, but: SIGPIPE and SIGINT are ignored (a Ctrl-C at the terminal

@@ -54,6 +54,8 @@ std::optional<EstateTerms::Listen> read_listen(const json::value& value) {
   std::string address;
   if (!read_text(object, "asked", asked) || !read_text(object, "address", address))
     return std::nullopt;
+  std::uint32_t passed = 0;
+  if (!read_number(object, "passed", passed)) return std::nullopt;
   const auto asked_for = SocketAddress::parse(asked);
   const auto is = SocketAddress::parse(address);
   if (!asked_for || !is) return std::nullopt;
@@ -61,7 +63,7 @@ std::optional<EstateTerms::Listen> read_listen(const json::value& value) {
                              .address = *is,
                              .proxy = read_flag(object, "proxy"),
                              .tls = read_flag(object, "tls"),
-                             .passed = read_flag(object, "passed")};
+                             .passed = passed};
 }
 
 }  // namespace

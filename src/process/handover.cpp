@@ -58,6 +58,8 @@ Result<void> Master::may_upgrade() const {
     return Error{fmt::format("{} workers of the last upgrade have not ended", predecessors_.size()),
                  "wait for them: their last sessions are closed within --drain-timeout"};
   if (!ready_once_) return Error{"weir is starting", "wait until it serves"};
+  if (resizing_.handing_over || resizing_.new_from)
+    return Error{"the number of workers is changing", "wait until weirctl status shows as many"};
   return {};
 }
 
@@ -100,7 +102,8 @@ EstateItems Master::estate_items() const {
   for (std::size_t a = 0; a < listeners_.addresses().size(); ++a) {
     const std::vector<int> sockets = listeners_.of_address(a);
     for (std::size_t slot = 0; slot < sockets.size(); ++slot)
-      items.emplace_back(fmt::format("listener.{}.{}", a, slot), sockets[slot]);
+      if (sockets[slot] >= 0)
+        items.emplace_back(fmt::format("listener.{}.{}", a, slot), sockets[slot]);
   }
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
     items.emplace_back(fmt::format("reader.{}", slot), inboxes_.reader(slot));

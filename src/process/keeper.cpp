@@ -78,15 +78,15 @@ bool any_alive(const steering::LoadTable& table) noexcept {
 void keep(const KeeperSeat& seat) {
   while (!await(seat.lifeline, std::chrono::hours{1})) {
   }
-  spdlog::error("the master has died; the workers go on, and weir --takeover can put a new one in "
-                "charge of them");
+  spdlog::error(
+      "the master has died; the workers go on, and weir --takeover can put a new one in "
+      "charge of them");
   for (int in_vain = 0; in_vain < kLooksMax;) {
     if (!await(seat.control, kLook)) {
       in_vain = any_alive(*seat.table) ? 0 : in_vain + 1;
       continue;
     }
-    const UniqueFd client{
-        ::accept4(seat.control, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+    const UniqueFd client{::accept4(seat.control, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
     if (!client) continue;
     const std::string question = read_question(client.get());
     if (question == kTakeoverCommand) {

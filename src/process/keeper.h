@@ -1,11 +1,11 @@
 // Keeper: a process that holds the estate, beside the workers, and does nothing until the master
-// has died. Then it answers at the control socket: whoever asks is told that there is no master, and
-// one that is to take over (weir --takeover) gets the estate. So neither the listeners with what
-// waits in them, nor the way to the running workers, goes with the master; and no worker holds more
-// than it serves with.
+// has died. Then it answers at the control socket: whoever asks is told that there is no master,
+// and one that is to take over (weir --takeover) gets the estate. So neither the listeners with
+// what waits in them, nor the way to the running workers, goes with the master; and no worker holds
+// more than it serves with.
 //
-// It gives all privileges up at its start. It ends once a new master is in charge, or once no worker
-// has been alive for half a minute: listeners that nobody accepts from are better closed.
+// It gives all privileges up at its start. It ends once a new master is in charge, or once no
+// worker has been alive for half a minute: listeners that nobody accepts from are better closed.
 #pragma once
 
 #include <optional>

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <span>
 
 namespace weir::process {
 namespace {
@@ -68,32 +69,47 @@ Error cannot_join(const SocketAddress& address, std::size_t passed, std::uint32_
                   slots, passed)};
 }
 
-Result<std::vector<UniqueFd>> open_group(SocketAddress& address, const std::vector<int>& passed,
-                                         std::uint32_t slots, std::uint32_t backlog) {
-  if (passed.empty() && address.port() != 0)
-    if (auto free = probe_address(address); !free) return free.error();
-  if (passed.size() > slots)  // one that nobody accepts from would take in its share
-    return Error{fmt::format("{} sockets were passed for {}, and there are {} workers",
-                             passed.size(), address.to_string(), slots),
-                 "start as many workers, or have fewer passed"};
-  const int limit = static_cast<int>(std::min<std::uint32_t>(backlog, INT32_MAX));
-  std::vector<UniqueFd> group;
+/// Binds sockets to `address`, beside those of the group, until there are `slots`.
+Result<void> bind_more(std::vector<UniqueFd>& group, SocketAddress& address, std::size_t passed,
+                       std::uint32_t slots) {
+  const int v6only = passed == 0 ? 1 : v6only_of(group.front().get());
   group.reserve(slots);
-  for (const int fd : passed) group.emplace_back(fd);
   while (group.size() < slots) {
     UniqueFd fd;
-    const int error = bind_new(fd, address, true, passed.empty() ? 1 : v6only_of(passed.front()));
-    if (error == EADDRINUSE && !passed.empty()) return cannot_join(address, passed.size(), slots);
+    const int error = bind_new(fd, address, true, v6only);
+    if (error == EADDRINUSE && passed > 0) return cannot_join(address, passed, slots);
     if (error != 0) return bind_error(address, error);
     group.push_back(std::move(fd));
     if (const auto local = SocketAddress::local_of(group.back().get());
         local && address.port() == 0)
       address.set_port(local->port());
   }
-  // Also of those that were passed: it sets their backlog.
+  return {};
+}
+
+/// In their order, which is that of the slots: the kernel counts the sockets of a group as they
+/// begin to listen.
+Result<void> listen_all(std::span<const UniqueFd> group, const SocketAddress& address,
+                        int backlog) {
   for (const UniqueFd& fd : group)
-    if (!set_no_delay(fd.get()) || ::listen(fd.get(), limit) != 0)
+    if (!set_no_delay(fd.get()) || ::listen(fd.get(), backlog) != 0)
       return bind_error(address, errno);
+  return {};
+}
+
+Result<std::vector<UniqueFd>> open_group(SocketAddress& address, const std::vector<int>& passed,
+                                         std::uint32_t slots, int backlog) {
+  if (passed.empty() && address.port() != 0)
+    if (auto free = probe_address(address); !free) return free.error();
+  if (passed.size() > slots)  // one that nobody accepts from would take in its share
+    return Error{fmt::format("{} sockets were passed for {}, and there are {} workers",
+                             passed.size(), address.to_string(), slots),
+                 "start as many workers, or have fewer passed"};
+  std::vector<UniqueFd> group;
+  for (const int fd : passed) group.emplace_back(fd);
+  if (auto bound = bind_more(group, address, passed.size(), slots); !bound) return bound.error();
+  // Also of those that were passed: it sets their backlog.
+  if (auto listening = listen_all(group, address, backlog); !listening) return listening.error();
   return group;
 }
 
@@ -110,12 +126,15 @@ Result<void> probe_address(const SocketAddress& address) {
 Result<Listeners> Listeners::open(std::vector<ListenOn> addresses, std::uint32_t slots,
                                   std::uint32_t backlog) {
   Listeners made;
+  made.backlog_ = static_cast<int>(std::min<std::uint32_t>(backlog, INT32_MAX));
   for (ListenOn& listen : addresses) {
-    auto group = open_group(listen.address, listen.passed, slots, backlog);
+    auto group = open_group(listen.address, listen.passed, slots, made.backlog_);
     if (!group) return group.error();
     made.addresses_.push_back(listen.address);
     made.inherited_.emplace_back();
     made.sockets_.push_back(std::move(*group));
+    made.passed_of_.push_back(listen.passed.size());
+    made.passed_ = std::max(made.passed_, static_cast<std::uint32_t>(listen.passed.size()));
   }
   return made;
 }
@@ -123,6 +142,7 @@ Result<Listeners> Listeners::open(std::vector<ListenOn> addresses, std::uint32_t
 Result<Listeners> Listeners::inherit(std::vector<ListenOn> addresses, std::uint32_t slots,
                                      std::uint32_t backlog, Estate& estate) {
   Listeners made;
+  made.backlog_ = static_cast<int>(std::min<std::uint32_t>(backlog, INT32_MAX));
   const std::vector<EstateTerms::Listen>& listens = estate.terms.listens;
   for (ListenOn& listen : addresses) {
     const std::string asked = listen.address.to_string();
@@ -130,25 +150,62 @@ Result<Listeners> Listeners::inherit(std::vector<ListenOn> addresses, std::uint3
     while (index < listens.size() && (listens[index].asked.to_string() != asked ||
                                       !estate.has(fmt::format("listener.{}.0", index))))
       ++index;
+    std::vector<UniqueFd> group;
+    std::size_t passed = listen.passed.size();
     if (index == listens.size()) {
-      auto group = open_group(listen.address, listen.passed, slots, backlog);
-      if (!group) return group.error();
+      auto opened = open_group(listen.address, listen.passed, slots, made.backlog_);
+      if (!opened) return opened.error();
+      group = std::move(*opened);
       made.addresses_.push_back(listen.address);
       made.inherited_.emplace_back();
-      made.sockets_.push_back(std::move(*group));
-      continue;
+    } else {
+      for (const int fd : listen.passed) ::close(fd);  // the same sockets once more
+      for (std::uint32_t slot = 0; slot < slots; ++slot) {
+        auto fd = estate.take(fmt::format("listener.{}.{}", index, slot));
+        if (!fd) return fd.error();
+        group.push_back(std::move(*fd));
+      }
+      passed = listens[index].passed;
+      made.addresses_.push_back(listens[index].address);
+      made.inherited_.emplace_back(index);
     }
-    for (const int fd : listen.passed) ::close(fd);  // the same sockets once more
-    std::vector<UniqueFd>& group = made.sockets_.emplace_back();
-    for (std::uint32_t slot = 0; slot < slots; ++slot) {
-      auto fd = estate.take(fmt::format("listener.{}.{}", index, slot));
-      if (!fd) return fd.error();
-      group.push_back(std::move(*fd));
-    }
-    made.addresses_.push_back(listens[index].address);
-    made.inherited_.emplace_back(index);
+    made.sockets_.push_back(std::move(group));
+    made.passed_of_.push_back(passed);
+    made.passed_ = std::max(made.passed_, static_cast<std::uint32_t>(passed));
   }
   return made;
+}
+
+Result<void> Listeners::grow(std::uint32_t slots) {
+  const auto before = static_cast<std::uint32_t>(sockets_.front().size());
+  if (slots <= before) return {};
+  const auto fail = [&](const Error& why) {
+    shrink(before);
+    return why;
+  };
+  // All are bound before one of them listens: what can fail does so before a connection comes.
+  for (std::size_t i = 0; i < sockets_.size(); ++i)
+    if (auto bound = bind_more(sockets_[i], addresses_[i], passed_of_[i], slots); !bound)
+      return fail(bound.error());
+  for (std::size_t i = 0; i < sockets_.size(); ++i)
+    if (auto listening =
+            listen_all(std::span{sockets_[i]}.subspan(before), addresses_[i], backlog_);
+        !listening)
+      return fail(listening.error());
+  return {};
+}
+
+void Listeners::shrink(std::uint32_t slots) noexcept {
+  // The last one first, so that the others stay where they are in their group.
+  for (auto& group : sockets_)
+    while (group.size() > slots) group.pop_back();
+}
+
+void Listeners::shut(std::uint32_t slot) noexcept {
+  for (auto& group : sockets_) {
+    if (group[slot]) ::shutdown(group[slot].get(), SHUT_RD);
+    group[slot].reset();
+  }
 }
 
 std::vector<int> Listeners::of_address(std::size_t address) const {

@@ -60,6 +60,11 @@ std::string describe(const siginfo_t& exit) {
   return fmt::format("signal {} ({})", exit.si_status, ::strsignal(exit.si_status));
 }
 
+bool has_low_port(const Listeners& listeners) {
+  return std::ranges::any_of(listeners.addresses(),
+                             [](const SocketAddress& at) { return at.port() < 1'024; });
+}
+
 }  // namespace
 
 std::string_view to_string(WorkerState state) noexcept {
@@ -67,6 +72,7 @@ std::string_view to_string(WorkerState state) noexcept {
     case WorkerState::starting: return "starting";
     case WorkerState::serving: return "serving";
     case WorkerState::draining: return "draining";
+    case WorkerState::retiring: return "retiring";
     case WorkerState::waiting: return "down";
     case WorkerState::stopping: return "draining";
     case WorkerState::gone: return "down";
@@ -93,7 +99,8 @@ Result<std::unique_ptr<Master>> Master::create(asio::io_context& io, MasterOptio
   auto inboxes = estate != nullptr ? Inboxes::inherit(options.workers, *estate)
                                    : Inboxes::open(options.workers);
   if (!inboxes) return inboxes.error();
-  if (auto reduced = reduce_master(options.identity); !reduced) return reduced.error();
+  if (auto reduced = reduce_master(options.identity, has_low_port(*listeners)); !reduced)
+    return reduced.error();
   auto signals = master_signals();
   if (!signals) return signals.error();
   auto manager = NotifySocket::from_environment();
@@ -132,10 +139,9 @@ Master::Master(asio::io_context& io, MasterOptions options, WorkerMain worker_ma
     // If not, the other bank: theirs are in use until they have ended.
     options_.terms.bank = in_charge_ ? inherited_->bank : inherited_->bank ^ 1U;
   }
-  for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
+  resizing_.staying = options_.workers;
+  for (std::uint32_t slot = 0; slot < options_.workers; ++slot)
     workers_.push_back(std::make_unique<Worker>(io));
-    if (!options_.cpus.empty()) workers_.back()->cpu = options_.cpus[slot];
-  }
 }
 
 Master::~Master() {
@@ -176,6 +182,8 @@ void Master::start(std::uint32_t slot) {
   }
   UniqueFd ours{ends[0]};
   UniqueFd theirs{ends[1]};
+  worker.cpu.reset();
+  if (slot < options_.cpus.size()) worker.cpu = options_.cpus[slot];
 
   const pid_t pid = ::fork();
   if (pid == 0) become_worker_process(slot, std::move(theirs));
@@ -194,6 +202,7 @@ void Master::start(std::uint32_t slot) {
   worker.pid = pid;
   worker.state = WorkerState::starting;
   worker.word.clear();
+  worker.news.clear();  // it was born into it
   worker.link.assign(ours.release());
   worker.pidfd.assign(pidfd.release());
   supervisor_.started(slot, monotonic_now());
@@ -218,6 +227,8 @@ void Master::become_worker_process(std::uint32_t slot, UniqueFd link) {
                   .counting = steering_.counting(),
                   .identity = options_.identity,
                   .link = WorkerLink{UniqueFd{}}};
+  for (std::uint32_t other = 0; other < options_.workers; ++other)
+    if (workers_[other]->closed) seat.inboxes[other] = -1;
   std::vector<int> kept{link.get()};
   for (const std::vector<int>& of_slot : seat.listeners)
     kept.insert(kept.end(), of_slot.begin(), of_slot.end());
@@ -257,9 +268,14 @@ void Master::on_word(std::uint32_t slot, std::string_view line) {
     return;
   }
   if (stopping_ || succeeded_) return;
+  if (goes(slot)) {
+    worker.state = WorkerState::retiring;
+    return;
+  }
   worker.state = WorkerState::serving;
   if (in_charge_) steering_.table().mark_serving(slot);
   spdlog::info("slot {}: worker {} {}", slot, worker.pid, in_charge_ ? "serves" : "is ready");
+  if (ready_once_) return slot_serves();
   check_all_ready();
 }
 
@@ -311,6 +327,12 @@ void Master::on_exit(std::uint32_t slot) {
   if (!in_charge_)
     return give_up({fmt::format("a worker ended with {} before it served", describe(exit)), ""});
   worker.pause.cancel();
+  if (goes(slot) && worker.closed) {
+    if (exit.si_code != CLD_EXITED || exit.si_status != 0)
+      spdlog::error("slot {}: worker {} ended with {}", slot, pid, describe(exit));
+    slot_is_left(slot);
+    return look_at_resizing(monotonic_now());
+  }
   if (worker.state == WorkerState::draining && exit.si_code == CLD_EXITED && exit.si_status == 0) {
     spdlog::info("slot {}: worker {} has drained; its successor starts now", slot, pid);
     return start(slot);
@@ -350,7 +372,7 @@ void Master::restart_after(std::uint32_t slot, Duration pause) {
   worker.state = WorkerState::waiting;
   worker.pause.expires_after(pause);
   worker.pause.async_wait([this, slot](error_code error) {
-    if (!error && !stopping_) start(slot);
+    if (!error && !stopping_ && workers_[slot]->state == WorkerState::waiting) start(slot);
   });
 }
 
@@ -469,7 +491,10 @@ void Master::tick() {
   if (!predecessors_.empty() && !stopping_) order_hand_over();
   end_hung_workers(now);
   post_rules();
-  if (!stopping_ && predecessors_.empty()) look_at_balance(now);
+  if (!stopping_ && predecessors_.empty()) {
+    look_at_resizing(now);
+    look_at_balance(now);
+  }
   if (now - sampled_at_ >= kBusyWindow) sample_busy(now);
   tell_manager();
   tick_.expires_after(kTick);
@@ -538,7 +563,9 @@ Result<void> Master::check_slot(std::uint32_t slot) const {
 
 WorkerView Master::view(std::uint32_t slot) const {
   const Worker& worker = *workers_[slot];
-  return {.state = worker.state,
+  // One that has ended before the others that go is there until they all have.
+  const bool over = worker.state == WorkerState::gone && goes(slot);
+  return {.state = over ? WorkerState::retiring : worker.state,
           .pid = worker.pid,
           .cpu = worker.cpu,
           .busy = worker.busy,

@@ -1,5 +1,4 @@
-// What the master holds for each slot, for an upgrade, and for the workers of a master before it.
-// For the files that Master is written in.
+// What the master holds for an upgrade, for the workers of a master before it, and of its keeper.
 #pragma once
 
 #include <sys/types.h>
@@ -9,30 +8,12 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
-#include <optional>
-#include <string>
 
+#include "master_worker.h"
 #include "weir/process/master.h"
 #include "weir/steering/tenure.h"
 
 namespace weir::process {
-
-/// What the master holds for one slot. Handlers of an earlier life of the slot find that `life`
-/// has moved on, and do nothing.
-struct Master::Worker {
-  explicit Worker(boost::asio::io_context& io) : pidfd{io}, link{io}, pause{io} {}
-
-  WorkerState state = WorkerState::gone;
-  pid_t pid = 0;
-  std::optional<int> cpu;
-  std::uint64_t life = 0;
-  boost::asio::posix::stream_descriptor pidfd;
-  boost::asio::posix::stream_descriptor link;  // stays open: its end tells the worker of ours
-  boost::asio::steady_timer pause;
-  std::string word;
-  std::uint64_t busy_ns_sampled = 0;
-  double busy = 0;
-};
 
 /// A new master that is not in charge yet.
 struct Master::Upgrade {

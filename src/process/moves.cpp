@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <span>
 
+#include "master_worker.h"
 #include "weir/process/master.h"
 
 namespace weir::process {
@@ -38,19 +39,30 @@ bool hangs(const steering::SlotSnapshot& seen, Duration threshold, Instant now) 
 
 }  // namespace
 
-std::vector<SlotLoad> Master::loads(Instant now) const {
+SlotLoad Master::load_of(std::uint32_t slot, Instant now) const {
   const steering::LoadTable& table = steering_.table();
   const bool weighted = table.policy() != Policy::round_robin;  // which ignores weights
+  const steering::SlotSnapshot seen = table.snapshot(slot);
+  const Worker& worker = *workers_[slot];
+  const bool serves = worker.state == WorkerState::serving;
+  const bool works = serves || worker.state == WorkerState::retiring;
+  // One that has not been told of all slots yet would not know where to.
+  const bool able =
+      works && worker.news.empty() && !hangs(seen, options_.steering.table.hang_threshold, now);
+  return {.counts = serves,
+          .able = able,
+          .load = seen.load,
+          .sessions = seen.row.open,
+          .left = seen.row.left,
+          .weight = weighted ? seen.weight : 1};
+}
+
+/// Of all slots, those that go taking no part.
+std::vector<SlotLoad> Master::loads(Instant now) const {
   std::vector<SlotLoad> out(options_.workers);
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
-    const steering::SlotSnapshot seen = table.snapshot(slot);
-    const bool serves = view(slot).state == WorkerState::serving;
-    out[slot] = {.counts = serves,
-                 .able = serves && !hangs(seen, options_.steering.table.hang_threshold, now),
-                 .load = seen.load,
-                 .sessions = seen.row.open,
-                 .left = seen.row.left,
-                 .weight = weighted ? seen.weight : 1};
+    out[slot] = load_of(slot, now);
+    out[slot].able = out[slot].able && out[slot].counts;
   }
   return out;
 }

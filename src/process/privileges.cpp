@@ -8,10 +8,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <charconv>
-#include <initializer_list>
 #include <memory>
+#include <span>
+#include <vector>
 
 namespace weir::process {
 namespace {
@@ -33,7 +35,7 @@ bool has_capability(cap_value_t capability) {
 }
 
 /// Keeps the capabilities named, as far as this process has them, and none besides.
-Result<void> keep_only(std::initializer_list<cap_value_t> kept) {
+Result<void> keep_only(std::span<const cap_value_t> kept) {
   const std::unique_ptr<void, int (*)(void*)> empty{cap_init(), cap_free};
   const auto caps = static_cast<cap_t>(empty.get());
   if (caps == nullptr) return os_error("cap_init", errno);
@@ -87,13 +89,15 @@ Result<void> become_worker(const std::optional<Identity>& identity) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return os_error("no_new_privs", errno);
   if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
     return os_error("clearing ambient capabilities", errno);
-  return keep_only({});
+  return keep_only(std::array<cap_value_t, 0>{});
 }
 
-Result<void> reduce_master(const std::optional<Identity>& identity) {
+Result<void> reduce_master(const std::optional<Identity>& identity, bool low_ports) {
   // SETPCAP is not kept: nothing is handed on but by fork, and a worker drops all.
-  if (identity) return keep_only({CAP_IPC_LOCK, CAP_SETUID, CAP_SETGID, CAP_KILL});
-  return keep_only({CAP_IPC_LOCK});
+  std::vector<cap_value_t> kept{CAP_IPC_LOCK};
+  if (identity) kept.insert(kept.end(), {CAP_SETUID, CAP_SETGID, CAP_KILL});
+  if (low_ports) kept.push_back(CAP_NET_BIND_SERVICE);
+  return keep_only(kept);
 }
 
 void raise_locked_memory_limit() noexcept {

@@ -32,8 +32,23 @@ std::vector<std::int64_t> targets(std::span<const SlotLoad> loads, std::span<con
 
 }  // namespace
 
+void MoveBudget::refill(Instant now) noexcept {
+  const double most = std::max(1.0, static_cast<double>(per_second_) / kBurstsPerSecond);
+  const double seconds =
+      refilled_at_ ? std::chrono::duration<double>(now - *refilled_at_).count() : 1;
+  refilled_at_ = now;
+  sessions_ = std::min(most, sessions_ + seconds * per_second_);
+}
+
+std::uint32_t MoveBudget::take(std::uint64_t wanted) noexcept {
+  const auto taken =
+      static_cast<std::uint32_t>(std::min(wanted, static_cast<std::uint64_t>(sessions_)));
+  sessions_ -= taken;
+  return taken;
+}
+
 Rebalancer::Rebalancer(std::uint32_t slots, const RebalanceOptions& options)
-    : options_{options}, slots_(slots) {}
+    : options_{options}, slots_(slots), budget_{options.per_second} {}
 
 Rebalancer::Distances Rebalancer::distances(std::span<const SlotLoad> loads) const {
   Distances found{.over = std::vector<std::int64_t>(loads.size())};
@@ -83,10 +98,19 @@ std::uint64_t Rebalancer::level(std::span<const SlotLoad> loads) {
   return movable;
 }
 
+void Rebalancer::resize(std::uint32_t slots) {
+  slots_.resize(slots);
+  std::erase_if(under_way_, [&](const UnderWay& way) {
+    return way.order.from >= slots || way.order.to >= slots;
+  });
+}
+
 /// Sets off what has left against what was ordered, oldest first, and gives up on what did not.
 void Rebalancer::settle(std::span<const SlotLoad> loads, Instant now) {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    std::uint64_t gone = loads[i].left - std::exchange(slots_[i].left_seen, loads[i].left);
+    // A slot that is new here may have been there before, and its total goes on.
+    std::uint64_t gone = loads[i].left - slots_[i].left_seen.value_or(loads[i].left);
+    slots_[i].left_seen = loads[i].left;
     for (UnderWay& way : under_way_) {
       if (way.order.from != i) continue;
       const auto done = static_cast<std::uint32_t>(std::min<std::uint64_t>(gone, way.order.count));
@@ -103,14 +127,6 @@ void Rebalancer::settle(std::span<const SlotLoad> loads, Instant now) {
     slots_[way.order.from].rests_until = now + kRest;
     return true;
   });
-}
-
-void Rebalancer::refill(Instant now) noexcept {
-  const double most = std::max(1.0, static_cast<double>(options_.per_second) / kBurstsPerSecond);
-  const double seconds =
-      refilled_at_ ? std::chrono::duration<double>(now - *refilled_at_).count() : 1;
-  refilled_at_ = now;
-  tokens_ = std::min(most, tokens_ + seconds * options_.per_second);
 }
 
 bool Rebalancer::should_begin(const Distances& found) {
@@ -136,13 +152,12 @@ std::vector<MoveOrder> Rebalancer::order(std::vector<std::int64_t> over, Instant
   std::vector<MoveOrder> orders;
   auto giver = by_distance.begin();
   auto taker = by_distance.rbegin();
-  while (giver != by_distance.end() && taker != by_distance.rend() && tokens_ >= 1) {
+  while (giver != by_distance.end() && taker != by_distance.rend() && !budget_.empty()) {
     std::int64_t& excess = over[*giver];
     std::int64_t& need = over[*taker];
     if (excess <= 0 || need >= 0) break;
-    const std::int64_t count = std::min({excess, -need, static_cast<std::int64_t>(tokens_)});
-    orders.push_back({.from = *giver, .to = *taker, .count = static_cast<std::uint32_t>(count)});
-    tokens_ -= static_cast<double>(count);
+    const std::uint32_t count = budget_.take(static_cast<std::uint64_t>(std::min(excess, -need)));
+    orders.push_back({.from = *giver, .to = *taker, .count = count});
     excess -= count;
     need += count;
     if (excess == 0) ++giver;
@@ -154,7 +169,7 @@ std::vector<MoveOrder> Rebalancer::order(std::vector<std::int64_t> over, Instant
 
 Rebalance Rebalancer::look(std::span<const SlotLoad> loads, bool balanced, Instant now) {
   settle(loads, now);
-  refill(now);
+  budget_.refill(now);
   const Distances found = distances(loads);
   Rebalance out;
   out.imbalance = found.imbalance;

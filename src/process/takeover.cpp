@@ -74,8 +74,8 @@ Result<std::optional<Inheritance>> ask_for_estate(const std::string& path) {
                  "have it upgraded with weirctl upgrade, or stop it first"};
   auto estate = receive_estate(fd.get(), kEstateWithin);
   if (!estate) return estate.error();
-  return Nothing{Inheritance{
-      .estate = std::move(*estate), .channel = std::move(fd), .of_the_dead = true}};
+  return Nothing{
+      Inheritance{.estate = std::move(*estate), .channel = std::move(fd), .of_the_dead = true}};
 }
 
 /// Takes on the worker that serves the slot, or starts one where none does.

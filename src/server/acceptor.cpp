@@ -48,8 +48,25 @@ Acceptor::Acceptor(io::Ring& ring, steering::WorkerSlot& slot,
       addresses_{listeners.front().size()},
       look_every_{hang_threshold / 3} {
   for (const std::vector<int>& of_slot : listeners)
-    for (const int fd : of_slot) queues_.push_back({.listener = fd});
+    for (const int fd : of_slot) queues_.push_back({.listener = UniqueFd{fd}});
   accept_from(slot.slot());
+}
+
+void Acceptor::add(std::uint32_t slot, std::size_t address, std::vector<UniqueFd> listeners) {
+  const std::size_t first = slot * addresses_ + address;
+  if (address + listeners.size() > addresses_) return;
+  if (queues_.size() < (slot + 1) * addresses_) queues_.resize((slot + 1) * addresses_);
+  for (std::size_t i = 0; i < listeners.size(); ++i)
+    queues_[first + i].listener = std::move(listeners[i]);
+}
+
+void Acceptor::drop(std::uint32_t slot) {
+  // The places stay: completions of accepts that are over may still be on their way.
+  if (queues_.size() < (slot + 1) * addresses_) return;
+  leave_alone(slot);
+  std::erase(covered_, slot);
+  for (std::size_t address = 0; address < addresses_; ++address)
+    queues_[slot * addresses_ + address].listener.reset();
 }
 
 std::optional<Acceptor::Accepted> Acceptor::take(const io::Completion& completion, Instant now) {
@@ -76,6 +93,9 @@ void Acceptor::on_end(std::size_t index, int result, Instant now) {
   queues_[index].armed = false;
   if (!queues_[index].wanted) return;
   switch (-result) {
+    case EINVAL:  // it listens no more: its slot is about to go
+      queues_[index].wanted = false;
+      return;
     case EMFILE:   // this process has no descriptor left
     case ENFILE:   // nor has the host
     case ENOBUFS:  // no memory for a socket
@@ -99,7 +119,9 @@ void Acceptor::look(Instant now, bool room) {
   }
   if (look_every_.count() == 0 || now < look_at_) return;
   look_at_ = now + look_every_;
-  const auto slots = static_cast<std::uint32_t>(queues_.size() / addresses_);
+  const auto slots =
+      std::min(slot_.slots(), static_cast<std::uint32_t>(queues_.size() / addresses_));
+  if (slot_.slot() >= slots) return;  // ours is gone
   cover(steering::slots_to_cover(
       slot_.slot(), slots, [&](std::uint32_t slot) { return slot_.attendance_of(slot, now); }));
 }
@@ -128,6 +150,7 @@ void Acceptor::cover(std::vector<std::uint32_t> slots) {
 void Acceptor::accept_from(std::uint32_t slot) {
   for (std::size_t address = 0; address < addresses_; ++address) {
     const std::size_t index = slot * addresses_ + address;
+    if (!queues_[index].listener) continue;
     queues_[index].wanted = true;
     arm(index);
   }
@@ -146,7 +169,7 @@ void Acceptor::arm(std::size_t index) {
   Queue& queue = queues_[index];
   queue.armed = true;
   ++in_ring_;
-  ring_.accept_multishot(queue.listener, tag_of(index, ++queue.generation));
+  ring_.accept_multishot(queue.listener.get(), tag_of(index, ++queue.generation));
 }
 
 void Acceptor::stop() {

@@ -8,6 +8,9 @@
 // the hang threshold. What waits for a hung worker is accepted within 4/3 of the threshold.
 //
 // When the owner wakes, both accept until the next look: each connection is accepted by one.
+//
+// Slots come and go while it runs. The listeners of one that is gone are closed by the master for
+// all processes at once, which ends whatever accept is in the kernel.
 #pragma once
 
 #include <cstdint>
@@ -28,10 +31,16 @@ class Acceptor {
     std::size_t address;  // the listen address that it came to
   };
 
-  /// `listeners` are those of every slot, each slot's by listen address; they stay open as long as
-  /// this. Ring and slot are borrowed. `hang_threshold` 0: no neighbour is looked after.
+  /// `listeners` are those of every slot, each slot's by listen address, and owned from here on; -1
+  /// where a slot is about to go. Ring and slot are borrowed. `hang_threshold` 0: no neighbour is
+  /// looked after.
   Acceptor(io::Ring& ring, steering::WorkerSlot& slot, std::vector<std::vector<int>> listeners,
            Duration hang_threshold);
+
+  /// Listeners of a neighbour that there was not before, from a listen address on.
+  void add(std::uint32_t slot, std::size_t address, std::vector<UniqueFd> listeners);
+  /// That slot is gone, its listeners are closed: this worker's own may be the one.
+  void drop(std::uint32_t slot);
 
   /// The connection that a completion of Op::accept brings, counted in. Nothing where it brought
   /// none, or was over the limit on connections, or came after stop(): those are gone already.
@@ -55,7 +64,7 @@ class Acceptor {
 
  private:
   struct Queue {
-    int listener;
+    UniqueFd listener{};           // none: the slot is gone
     std::uint32_t generation = 0;  // of the accept armed last; an older one's end says nothing
     bool wanted = false;           // to be accepted from
     bool armed = false;            // an accept is in the kernel

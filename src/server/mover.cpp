@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 namespace weir::server {
@@ -32,14 +33,15 @@ std::optional<T> content_of(const Letter& letter) noexcept {
 
 }  // namespace
 
-Mover::Mover(io::Ring& ring, session::Sessions& sessions, steering::WorkerSlot& slot, int reader,
-             std::vector<int> writers)
+Mover::Mover(io::Ring& ring, session::Sessions& sessions, steering::WorkerSlot& slot,
+             Acceptor& acceptor, int reader, const std::vector<int>& writers)
     : ring_{ring},
       sessions_{sessions},
       slot_{slot},
+      acceptor_{acceptor},
       reader_{reader},
-      writers_{std::move(writers)},
       inbox_{reader} {
+  for (const int writer : writers) writers_.emplace_back(writer);
   sessions_.carry_by(*this);
   arm();  // finds also what came while the slot had no worker
 }
@@ -100,9 +102,11 @@ void Mover::read(Letter letter, Instant now) {
     case LetterKind::sums:
       if (const auto sums = content_of<weir_row>(letter)) add(*sums);
       return;
+    case LetterKind::joined: return join(std::move(letter));
+    case LetterKind::parted:
+      if (const auto parted = content_of<process::SlotParted>(letter)) part(*parted);
+      return;
     case LetterKind::rules: return note_rules(letter);
-    case LetterKind::joined:
-    case LetterKind::parted: return;
   }
   spdlog::error("a letter of an unknown kind, {}, was in this slot's inbox",
                 static_cast<std::uint32_t>(letter.kind));
@@ -112,8 +116,8 @@ void Mover::take_session(Letter letter, Instant now) {
   const bool came_back = letter.kind == LetterKind::returned;
   const auto taken = sessions_.arrive(letter.fd, letter.content, came_back, now);
   if (taken) return slot_.arrived();
-  if (!came_back && letter.from < writers_.size() &&
-      process::post(writers_[letter.from], LetterKind::returned, slot_.slot(), letter.content,
+  if (!came_back && reaches(letter.from) &&
+      process::post(writers_[letter.from].get(), LetterKind::returned, slot_.slot(), letter.content,
                     letter.fd.get()) == Posted::posted) {
     slot_.pass_on(letter.from);
     spdlog::warn("gave a session back to slot {}: {}", letter.from, to_string(taken.error()));
@@ -124,7 +128,7 @@ void Mover::take_session(Letter letter, Instant now) {
 }
 
 void Mover::give(const process::GiveOrder& order) {
-  if (order.target >= writers_.size() || order.target == slot_.slot()) return;
+  if (!reaches(order.target) || order.target == slot_.slot()) return;
   const std::size_t given = sessions_.give(order.count, order.target);
   spdlog::debug("gives {} of {} sessions to slot {}", given, order.count, order.target);
 }
@@ -136,7 +140,7 @@ void Mover::add(const weir_row& sums) noexcept {
 
 void Mover::post_sums(const weir_row& sums) noexcept {
   // Should there be no room for it, nothing is lost but numbers.
-  if (process::post(writers_[slot_.slot()], LetterKind::sums, slot_.slot(),
+  if (process::post(writers_[slot_.slot()].get(), LetterKind::sums, slot_.slot(),
                     std::as_bytes(std::span{&sums, 1})) != Posted::posted)
     spdlog::warn("what was counted since the slot was handed over is lost");
 }
@@ -149,8 +153,30 @@ void Mover::note_rules(const Letter& letter) {
     rules_ = std::make_unique<WorkerRules>(std::move(*told));
 }
 
+void Mover::join(Letter letter) {
+  const auto joined = content_of<process::SlotJoined>(letter);
+  if (!joined || joined->slot >= WEIR_SLOTS_MAX) return;
+  auto listeners = letter.joined.begin();
+  if (joined->address == 0) {
+    if (writers_.size() <= joined->slot) writers_.resize(joined->slot + 1);
+    writers_[joined->slot] = std::move(*listeners++);
+  }
+  acceptor_.add(joined->slot, joined->address,
+                {std::move_iterator{listeners}, std::move_iterator{letter.joined.end()}});
+}
+
+void Mover::part(const process::SlotParted& parted) {
+  if (parted.slot >= writers_.size()) return;
+  acceptor_.drop(parted.slot);
+  if (parted.slot == slot_.slot())
+    slot_is_gone_ = true;
+  else
+    writers_[parted.slot].reset();
+}
+
 Carried Mover::carry(int fd, std::span<const std::byte> parcel, std::uint32_t target) noexcept {
-  switch (process::post(writers_[target], LetterKind::session, slot_.slot(), parcel, fd)) {
+  if (!reaches(target)) return Carried::refused;  // it went while this session made ready
+  switch (process::post(writers_[target].get(), LetterKind::session, slot_.slot(), parcel, fd)) {
     case Posted::posted: slot_.moved_to(target); return Carried::taken;
     case Posted::no_room: return Carried::no_room;
     case Posted::failed: break;

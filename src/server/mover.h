@@ -1,7 +1,7 @@
 // Mover: a worker's end of the inboxes: takes in the sessions that other workers give to it, posts
-// those that it gives, and does what the master orders. Knows what a session costs in the load
-// table, which moves with it; what a session is, Sessions knows. Made when the slot is this
-// worker's.
+// those that it gives, and does what the master orders: to give some, to know of slots that come
+// and go, to hand all over. Knows what a session costs in the load table, which moves with it; what
+// a session is, Sessions knows. Made when the slot is this worker's.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "acceptor.h"
 #include "weir/base/clock.h"
+#include "weir/base/unique_fd.h"
 #include "weir/io/ring.h"
 #include "weir/process/inbox.h"
 #include "weir/server/worker_rules.h"
@@ -22,10 +24,11 @@ namespace weir::server {
 
 class Mover final : public session::Carrier {
  public:
-  /// `reader` is the slot's own, `writers` are those of all slots; all are borrowed. Has `sessions`
+  /// `reader` is the slot's own and borrowed; `writers` are those of all slots, owned from here on;
+  /// -1 where a slot is about to go. `acceptor` is told which listeners come and go. Has `sessions`
   /// carry by this.
-  Mover(io::Ring& ring, session::Sessions& sessions, steering::WorkerSlot& slot, int reader,
-        std::vector<int> writers);
+  Mover(io::Ring& ring, session::Sessions& sessions, steering::WorkerSlot& slot, Acceptor& acceptor,
+        int reader, const std::vector<int>& writers);
 
   /// A completion of Op::inbox.
   void on_letters(const io::Completion& completion, Instant now);
@@ -47,6 +50,9 @@ class Mover final : public session::Carrier {
     return std::exchange(sums_, std::nullopt);
   }
 
+  /// The master has taken this worker's slot out: it is to end once nothing is left that can move.
+  [[nodiscard]] bool slot_is_gone() const noexcept { return slot_is_gone_; }
+
   [[nodiscard]] session::Carried carry(int fd, std::span<const std::byte> parcel,
                                        std::uint32_t target) noexcept override;
 
@@ -59,17 +65,25 @@ class Mover final : public session::Carrier {
   void give(const process::GiveOrder& order);
   void add(const weir_row& sums) noexcept;
   void note_rules(const process::Letter& letter);
+  void join(process::Letter letter);
+  void part(const process::SlotParted& parted);
   void arm();
+  [[nodiscard]] bool reaches(std::uint32_t slot) const noexcept {
+    return slot < writers_.size() && writers_[slot];
+  }
 
   io::Ring& ring_;
   session::Sessions& sessions_;
   steering::WorkerSlot& slot_;
+  Acceptor& acceptor_;
   int reader_;
-  std::vector<int> writers_;
+  std::vector<UniqueFd> writers_;  // by slot
   process::Inbox inbox_;
   std::optional<process::HandOverOrder> hand_over_;
   std::optional<weir_row> sums_;
   std::unique_ptr<WorkerRules> rules_;  // told, and not taken
+
+  bool slot_is_gone_ = false;
   std::optional<Instant> look_at_;
   std::optional<Instant> complained_at_;
 };

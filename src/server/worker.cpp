@@ -141,9 +141,9 @@ void Worker::begin_serving() {
   earlier_ = slot_.row();
   now_ = monotonic_now();
   slot_.woke(now_);
-  acceptor_ = std::make_unique<Acceptor>(ring_, slot_, seat_.listeners,
-                                         options_.rules.hang_threshold);
-  mover_ = std::make_unique<Mover>(ring_, sessions_, slot_, seat_.inbox, seat_.inboxes);
+  acceptor_ =
+      std::make_unique<Acceptor>(ring_, slot_, seat_.listeners, options_.rules.hang_threshold);
+  mover_ = std::make_unique<Mover>(ring_, sessions_, slot_, *acceptor_, seat_.inbox, seat_.inboxes);
   arm_tick();
 }
 
@@ -154,6 +154,7 @@ int Worker::run() {
     // Flushing ends sessions too, and the sleep may be long: what that means comes before it.
     sessions_.flush(now_);
     report_ends();
+    end_if_emptied();
     if (drainer_) drainer_->finish(now_);
     // An accept that the ring still holds would keep its listener open past our exit, until the
     // kernel gets round to taking the ring apart, and connections would come to nobody.
@@ -244,10 +245,7 @@ void Worker::on_signal(int result) {
       return;
     }
     if (terminate || drainer_ == nullptr)
-      drainer_ = std::make_unique<Drainer>(
-          terminate ? DrainFor::service_end : DrainFor::successor, sessions_, *acceptor_, slot_,
-          sessions_.open_count(), options_.rules.drain_timeout,
-          options_.rules.sessions.close_timeout, now_);
+      drain(terminate ? DrainFor::service_end : DrainFor::successor, sessions_.open_count());
   }
   arm_signal();
 }
@@ -274,10 +272,7 @@ void Worker::hand_over() {
     const std::size_t open = sessions_.open_count();
     const std::size_t given = give_all();
     spdlog::debug("hands over {} of {} sessions", given, open);
-    if (drainer_ == nullptr)
-      drainer_ = std::make_unique<Drainer>(DrainFor::handover, sessions_, *acceptor_, slot_,
-                                           open - std::min(given, open), options_.rules.drain_timeout,
-                                           options_.rules.sessions.close_timeout, now_);
+    if (drainer_ == nullptr) drain(DrainFor::handover, open - std::min(given, open));
     return;
   }
   // Also those that have opened since, and those that found no room.
@@ -289,6 +284,20 @@ std::size_t Worker::give_all() {
   gave_at_ = now_;
   gave_upgraded_ = sessions_.traffic().upgraded;
   return sessions_.give(sessions_.open_count(), slot_.slot());
+}
+
+void Worker::drain(DrainFor purpose, std::size_t sessions) {
+  drainer_ = std::make_unique<Drainer>(purpose, sessions_, *acceptor_, slot_, sessions,
+                                       options_.rules.drain_timeout,
+                                       options_.rules.sessions.close_timeout, now_);
+}
+
+/// A worker whose slot is gone waits until what is in its handshake has become a session, and what
+/// can move has moved, as the master orders it; the rest is closed.
+void Worker::end_if_emptied() {
+  if (drainer_ || !mover_->slot_is_gone()) return;
+  if (sessions_.count() > sessions_.open_count() || sessions_.may_give()) return;
+  drain(DrainFor::successor, sessions_.open_count());
 }
 
 // --- reporting --------------------------------------------------------------------------------

@@ -37,6 +37,16 @@ std::size_t Sessions::give(std::size_t count, std::uint32_t target) {
   return given;
 }
 
+bool Sessions::may_give() {
+  if (open_count_ == 0) return false;
+  const std::size_t places = slab_.size() * kSlabChunk;
+  for (std::size_t looked = 0; looked < places; ++looked) {  // from where give() looks next
+    Session& session = at(static_cast<std::uint32_t>((give_next_ + 1 + looked) % places));
+    if (session.state == State::open && (session.leaving || may_leave(session))) return true;
+  }
+  return false;
+}
+
 void Sessions::begin_leaving(Session& session, std::uint32_t target) {
   session.leaving = true;
   session.target = static_cast<std::uint16_t>(target);

@@ -135,9 +135,9 @@ struct Options {
 
   // Program.
   App app = App::echo;
-  std::string config;  // the file that was read; empty: none
+  std::string config;     // the file that was read; empty: none
   bool takeover = false;  // of what a weir has left whose master has died
-  bool check = false;  // say whether these options are sound, and exit
+  bool check = false;     // say whether these options are sound, and exit
 
   /// Where each flag that was given stands, by its name: "--workers", "/etc/weir.conf:3: workers";
   /// of several the first.

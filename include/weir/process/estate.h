@@ -38,7 +38,9 @@ struct EstateTerms {
     SocketAddress address;
     bool proxy = false;
     bool tls = false;
-    bool passed = false;  // by the service manager, which a successor has to be told
+    /// So many of its sockets, the first slots', were passed by the service manager, which holds
+    /// them too; 0: none was, and the address is one of the flags.
+    std::uint32_t passed = 0;
   };
 
   std::string version;              // of the weir that wrote it

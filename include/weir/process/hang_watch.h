@@ -23,6 +23,9 @@ class HangWatch {
   /// Another limit from here on; nobody's sleep so far counts against it.
   void set_limit(Duration limit) noexcept;
 
+  /// From now on there are so many slots.
+  void resize(std::uint32_t slots) { slots_.resize(slots); }
+
   /// A new worker has the slot.
   void started(std::uint32_t slot, Instant now) noexcept;
 

@@ -1,6 +1,6 @@
 // Listeners: the listening sockets, one for each slot and listen address, made by the master
-// before it forks and kept by it for the life of the service. So an accept queue outlives the
-// worker that accepts from it. Every worker inherits all of them, to accept for others in need.
+// before it forks and kept by it as long as there is the slot. So an accept queue outlives the
+// worker that accepts from it. Every worker has all of them, to accept for others in need.
 #pragma once
 
 #include <cstddef>
@@ -42,6 +42,19 @@ class Listeners {
     return inherited_;
   }
 
+  /// Listeners of more slots, up to `slots` in all, beside those that there are. Fails where the
+  /// kernel will not have more sockets on an address; there are as many as before then.
+  [[nodiscard]] Result<void> grow(std::uint32_t slots);
+  /// Closes those of the slots from `slots` on.
+  void shrink(std::uint32_t slots) noexcept;
+  /// The listeners of `slot` listen no more, in whatever process they are open: a connection that
+  /// still waits in one is moved to another listener by the kernel, where the steering program is
+  /// attached (or net.ipv4.tcp_migrate_req is set), and else reset. They are -1 from here on.
+  void shut(std::uint32_t slot) noexcept;
+
+  /// Of so many slots a listener was passed: whoever passed it holds it too.
+  [[nodiscard]] std::uint32_t passed() const noexcept { return passed_; }
+
   [[nodiscard]] const std::vector<SocketAddress>& addresses() const noexcept { return addresses_; }
 
   /// The descriptors of one listen address, by slot. Lent.
@@ -55,6 +68,9 @@ class Listeners {
   std::vector<SocketAddress> addresses_;
   std::vector<std::optional<std::size_t>> inherited_;
   std::vector<std::vector<UniqueFd>> sockets_;  // [address][slot]
+  std::vector<std::size_t> passed_of_;          // of each address
+  std::uint32_t passed_ = 0;
+  int backlog_ = 0;
 };
 
 /// Whether `address` could be listened on now.

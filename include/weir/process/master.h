@@ -23,15 +23,17 @@
 //   "go"                         --->    in charge: control socket, ticks, orders
 //   its workers end; ends                sees them end, and counts what they left
 //
-// A takeover: where a master has died, its keeper (src/process/keeper.h) hands the estate to the new
-// one, which takes the running workers on if it is the same weir with the same settings. If not, its
-// own workers take over from them as in an upgrade.
+// A takeover: where a master has died, its keeper (src/process/keeper.h) hands the estate to the
+// new one, which takes the running workers on if it is the same weir with the same settings. If
+// not, its own workers take over from them as in an upgrade.
 //
 // A worker's life, as its slot's state:
 //   starting --ready--> serving --exit--> waiting --pause over--> starting
 //   starting --exit or failure--> waiting
 //   serving --drain--> draining --exit--> starting
 //   any --stop--> stopping --exit--> gone
+// and that of a slot which is to go (resize.cpp):
+//   any --fewer workers--> retiring --exit--> gone; while its listeners are open yet, as starting
 #pragma once
 
 #include <sys/types.h>
@@ -60,12 +62,19 @@
 #include "weir/process/notify_socket.h"
 #include "weir/process/privileges.h"
 #include "weir/process/rebalancer.h"
+#include "weir/process/retirement.h"
 #include "weir/process/service_report.h"
 #include "weir/process/supervisor.h"
 #include "weir/process/worker_link.h"
 #include "weir/steering/steering.h"
 
 namespace weir::process {
+
+/// What a number of workers comes to on this host.
+struct Staffing {
+  std::vector<int> cpus;              // of each worker, by slot; empty: not pinned
+  std::uint64_t max_connections = 0;  // over all of them
+};
 
 struct MasterOptions {
   /// What a successor is told; the listen addresses as they are, and the workers, are filled in.
@@ -81,6 +90,8 @@ struct MasterOptions {
   std::uint32_t workers = 1;
   /// The CPU of each worker, by slot; empty: not pinned.
   std::vector<int> cpus;
+  /// Asked before the number of workers changes; refuses one that the host cannot carry.
+  std::function<Result<Staffing>(std::uint32_t workers)> staffing;
   /// A worker that has not woken for this long is killed and replaced. 0: never.
   Duration hang_kill{};
   /// How long workers take at most to drain; then what is left of them is stuck, and killed.
@@ -90,7 +101,15 @@ struct MasterOptions {
   std::optional<Identity> identity;  // of the workers; nothing: the master's own
 };
 
-enum class WorkerState : std::uint8_t { starting, serving, draining, waiting, stopping, gone };
+enum class WorkerState : std::uint8_t {
+  starting,
+  serving,
+  draining,
+  retiring,
+  waiting,
+  stopping,
+  gone,
+};
 [[nodiscard]] std::string_view to_string(WorkerState state) noexcept;
 
 /// One slot as the master sees it.
@@ -189,9 +208,19 @@ class Master {
   /// sessions by something else than load, and where there is nobody to share with.
   [[nodiscard]] Result<std::uint64_t> rebalance();
 
+  /// Has so many workers serve. More: their slots are there when this returns, and each is steered
+  /// to once its worker is ready; then sessions move to them. Fewer: the last slots go, each once
+  /// its worker has handed its sessions to those that stay and has ended; what cannot move is
+  /// closed with 1012, as by drain(). Returns as soon as that has begun; as many as there are is no
+  /// change, and succeeds. Fails, with everything as it was, for a number that is not 1 to 1024 or
+  /// that this host cannot carry (MasterOptions::staffing), for fewer than sockets were passed or
+  /// than the open connections need, where weights were given, and while slots are going.
+  [[nodiscard]] Result<void> set_workers(std::uint32_t count);
+
   [[nodiscard]] const Listeners& listeners() const noexcept { return listeners_; }
   [[nodiscard]] const steering::Steering& steering() const noexcept { return steering_; }
   [[nodiscard]] WorkerView view(std::uint32_t slot) const;
+  /// Slots, those that are going included.
   [[nodiscard]] std::uint32_t workers() const noexcept { return options_.workers; }
 
  private:
@@ -199,6 +228,15 @@ class Master {
   struct Upgrade;
   struct Predecessor;
   struct Keeper;
+
+  /// What set_workers() has begun and is not over.
+  struct Resizing {
+    std::uint32_t staying = 0;                // slots that there will be; those from here on go
+    std::optional<std::uint32_t> new_from;    // slots from here on have not had a worker serve yet
+    std::optional<std::uint32_t> level_from;  // those from here on are to get their share
+    std::optional<Retirement> handing_over;   // while slots go
+    Instant since;                            // they do
+  };
 
   Master(boost::asio::io_context& io, MasterOptions options, WorkerMain worker_main,
          Listeners listeners, steering::Steering steering, Inboxes inboxes, UniqueFd signals,
@@ -226,6 +264,29 @@ class Master {
   [[nodiscard]] Result<void> check_slot(std::uint32_t slot) const;
   [[nodiscard]] Result<void> give(const MoveOrder& order);
   [[nodiscard]] std::vector<SlotLoad> loads(Instant now) const;
+  [[nodiscard]] SlotLoad load_of(std::uint32_t slot, Instant now) const;
+
+  // Other numbers of workers (resize.cpp).
+  [[nodiscard]] bool goes(std::uint32_t slot) const noexcept { return slot >= resizing_.staying; }
+  [[nodiscard]] Result<Staffing> staffing_of(std::uint32_t count) const;
+  [[nodiscard]] Result<void> grow(std::uint32_t count, const Staffing& staffing);
+  [[nodiscard]] Result<void> make_slots(std::uint32_t count);
+  [[nodiscard]] Result<void> begin_retiring(std::uint32_t count, const Staffing& staffing);
+  void resize_parts(std::uint32_t slots);
+  [[nodiscard]] Result<void> keep_connections_off();
+  void slot_serves();
+  void level_new_slots(Instant now);
+  void look_at_resizing(Instant now);
+  void hand_over(Instant now);
+  void close_slots(Instant now);
+  void slot_is_left(std::uint32_t slot);
+  [[nodiscard]] bool forward_letters(std::uint32_t slot);
+  [[nodiscard]] std::uint32_t emptiest_staying() const;
+  void finish_retiring();
+  void tell_all(bool joined, std::uint32_t slot);
+  void tell_news();
+  void tell_news(std::uint32_t slot);
+
   void look_at_balance(Instant now);
   void post_rules();
   void set_steering(const steering::TableOptions& next);
@@ -276,7 +337,8 @@ class Master {
   boost::asio::posix::stream_descriptor signals_;
   boost::asio::steady_timer tick_;
   boost::asio::steady_timer stop_deadline_;
-  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::unique_ptr<Worker>> workers_;  // by slot; those of slots that went are kept
+  Resizing resizing_;
   std::function<void()> on_ready_;
   std::function<void()> on_charge_;
   std::function<void(bool)> on_succeeded_;
@@ -289,8 +351,9 @@ class Master {
   std::vector<std::unique_ptr<Predecessor>> predecessors_;  // workers of it that have not ended
   boost::asio::steady_timer hand_over_deadline_;
   bool said_none_move_ = false;
-  bool before_has_died_ = false;     // the master before
-  std::unique_ptr<Keeper> keeper_;  // null before this master is ready, and without a control socket
+  bool before_has_died_ = false;  // the master before
+  std::unique_ptr<Keeper>
+      keeper_;  // null before this master is ready, and without a control socket
   bool in_charge_ = true;
   std::function<Result<std::string>()> on_reload_;
   std::vector<std::byte> rules_;          // the last that adopt() was given

@@ -28,9 +28,10 @@ struct Identity {
 [[nodiscard]] Result<void> become_worker(const std::optional<Identity>& identity);
 
 /// For the master, once it listens and steers: keeps only what it needs to start further workers,
-/// which is CAP_IPC_LOCK for their rings and, where they run as another `identity`, the right to
-/// become and to end them.
-[[nodiscard]] Result<void> reduce_master(const std::optional<Identity>& identity);
+/// which is CAP_IPC_LOCK for their rings, where they run as another `identity`, the right to become
+/// and to end them, and where `low_ports` are listened on, below 1024, to listen on them again for
+/// more workers.
+[[nodiscard]] Result<void> reduce_master(const std::optional<Identity>& identity, bool low_ports);
 
 /// Raises the limit on locked memory as far as this process may. From Linux 6.14 on, the rings of
 /// all workers of one user are charged against it together, unless CAP_IPC_LOCK exempts them; the

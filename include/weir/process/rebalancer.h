@@ -66,6 +66,25 @@ struct Rebalance {
   std::uint64_t moved = 0;  // since it began
 };
 
+/// How many sessions may be ordered to move now: so many a second, and no more at once than a
+/// quarter second's.
+class MoveBudget {
+ public:
+  static constexpr int kBurstsPerSecond = 4;
+
+  explicit MoveBudget(std::uint32_t per_second) noexcept : per_second_{per_second} {}
+
+  void refill(Instant now) noexcept;
+  [[nodiscard]] bool empty() const noexcept { return sessions_ < 1; }
+  /// Takes up to `wanted` out of it; returns how many.
+  [[nodiscard]] std::uint32_t take(std::uint64_t wanted) noexcept;
+
+ private:
+  std::uint32_t per_second_;
+  std::optional<Instant> refilled_at_;
+  double sessions_ = 0;
+};
+
 class Rebalancer {
  public:
   static constexpr double kOver = 1.10;
@@ -73,7 +92,7 @@ class Rebalancer {
   static constexpr int kPatience = 3;            // looks
   static constexpr int kPatienceWhenStuck = 10;  // looks: whom it waits for may hang for a moment
   static constexpr std::uint64_t kWorthIt = 2;   // sessions; for fewer it does not begin
-  static constexpr int kBurstsPerSecond = 4;     // no more at once than a quarter second's
+  static constexpr int kBurstsPerSecond = MoveBudget::kBurstsPerSecond;
   static constexpr Duration kObeyWithin = std::chrono::seconds{1};
   static constexpr Duration kRest = std::chrono::seconds{10};
 
@@ -81,6 +100,9 @@ class Rebalancer {
 
   /// Other options from here on. What goes on ends where it may not begin by itself any more.
   void set_options(const RebalanceOptions& options) noexcept;
+
+  /// From now on there are so many slots; those that go have no part in what is under way.
+  void resize(std::uint32_t slots);
 
   /// A look at the loads, by slot; call every tick. `balanced`: whether the policy is one that
   /// spreads by load; while it is not, nothing begins and what goes on ends.
@@ -96,8 +118,8 @@ class Rebalancer {
     Instant since;
   };
   struct Slot {
-    std::uint64_t left_seen = 0;  // of `left`, what has been set off against orders
-    bool rests = false;           // gives nothing until then
+    std::optional<std::uint64_t> left_seen;  // of `left`, what has been set off against orders
+    bool rests = false;                      // gives nothing until then
     Instant rests_until{};
   };
   /// How far the slots are from their shares.
@@ -111,15 +133,13 @@ class Rebalancer {
 
   [[nodiscard]] Distances distances(std::span<const SlotLoad> loads) const;
   void settle(std::span<const SlotLoad> loads, Instant now);
-  void refill(Instant now) noexcept;
   [[nodiscard]] bool should_begin(const Distances& found);
   [[nodiscard]] std::vector<MoveOrder> order(std::vector<std::int64_t> over, Instant now);
 
   RebalanceOptions options_;
   std::vector<Slot> slots_;
   std::vector<UnderWay> under_way_;  // oldest first
-  std::optional<Instant> refilled_at_;
-  double tokens_ = 0;     // sessions
+  MoveBudget budget_;
   int uneven_looks_ = 0;  // in a row, as those below
   int stuck_looks_ = 0;
   bool asked_ = false;

@@ -20,6 +20,9 @@ class Supervisor {
 
   explicit Supervisor(std::uint32_t slots) : slots_(slots) {}
 
+  /// From now on there are so many slots.
+  void resize(std::uint32_t slots) { slots_.resize(slots); }
+
   void started(std::uint32_t slot, Instant now) noexcept;
 
   /// How long to wait before the slot's next worker: nothing after the first crash, for every

@@ -48,6 +48,7 @@ namespace weir::server {
 class Acceptor;
 class Mover;
 class Drainer;
+enum class DrainFor : std::uint8_t;
 
 struct WorkerOptions {
   WorkerRules rules;
@@ -90,6 +91,7 @@ class Worker {
   /// accepting, to answer upgrades and health checks with 503. A second SIGTERM ends it at once.
   /// SIGUSR1, after which a fresh worker takes the slot: close 1012. It takes in what is still on
   /// its way to it, until no session is left or the timeout has passed.
+  /// A letter that its slot is gone has the same end, once what can move has moved to others.
   /// While it waits, either signal ends it, and so does the master's death.
   [[nodiscard]] int run();
 
@@ -110,6 +112,8 @@ class Worker {
   void hand_over();
   [[nodiscard]] std::size_t give_all();
   void take_sums();
+  void drain(DrainFor purpose, std::size_t sessions);
+  void end_if_emptied();
   void report_ends();
   void report_turn(Instant woke, Instant sleeps, unsigned completions);
   [[nodiscard]] std::optional<Duration> sleep_limit(Instant now) const;

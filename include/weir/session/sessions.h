@@ -165,6 +165,8 @@ class Sessions {
   /// is in the kernel, which takes a turn or two. Returns how many: fewer only where no more of
   /// them can move. Whatever has TLS stays, and so does what the handler will not let go.
   std::size_t give(std::size_t count, std::uint32_t target);
+  /// Whether give() would find a session, or one is on its way out.
+  [[nodiscard]] bool may_give();
   /// Takes in a session that another worker gave, from its socket and its packed parcel. `stays`:
   /// it is not given to anyone again. Where it fails, nothing was done, and `fd` is the caller's.
   [[nodiscard]] Result<void> arrive(UniqueFd& fd, std::span<const std::byte> packed, bool stays,

@@ -89,5 +89,17 @@ TEST(HangWatch, SlotsAreLookedAtApart) {
   EXPECT_FALSE(watch.is_over(1, 1, kStart + 2 * kTick)) << "its first stamp";
 }
 
+TEST(HangWatch, ASlotThatComesAgainKnowsNothingOfItsEarlierWorker) {
+  HangWatch watch{2, milliseconds{300}};
+  watch.started(1, kStart);
+  for (int i = 0; i < 3; ++i) (void)watch.is_over(1, 1, kStart + i * kTick);
+  watch.resize(1);
+  watch.resize(2);
+  watch.started(1, kStart + 3 * kTick);
+  EXPECT_FALSE(watch.is_over(1, 1, kStart + 4 * kTick));
+  EXPECT_FALSE(watch.is_over(1, 1, kStart + 6 * kTick));
+  EXPECT_TRUE(watch.is_over(1, 1, kStart + 7 * kTick));
+}
+
 }  // namespace
 }  // namespace weir::process

@@ -1,5 +1,6 @@
 #include "weir/process/listeners.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -116,6 +117,67 @@ TEST(Listeners, OneForEachWorkerMayBePassedAndNoMore) {
   EXPECT_EQ(one_too_many.error().what,
             "2 sockets were passed for 127.0.0.1:0, and there are 1 workers");
   ::close(third);
+}
+
+bool listens(int fd) {
+  return option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1;
+}
+
+TEST(Listeners, MoreSlotsShareThePortsOfThoseThatThereAre) {
+  auto listen = loopback();
+  listen.push_back(on("[::1]:0").front());
+  auto listeners = Listeners::open(listen, 2, 16);
+  ASSERT_TRUE(listeners);
+  const auto addresses = listeners->addresses();
+  const auto before = listeners->by_slot();
+  ASSERT_TRUE(listeners->grow(5));
+  EXPECT_EQ(listeners->addresses()[1].to_string(), addresses[1].to_string());
+  const auto after = listeners->by_slot();
+  ASSERT_EQ(after.size(), 5U);
+  EXPECT_EQ(after[1], before[1]);
+  for (const auto& of_slot : after)
+    for (std::size_t i = 0; i < 2; ++i) {
+      EXPECT_TRUE(listens(of_slot[i]));
+      EXPECT_EQ(SocketAddress::local_of(of_slot[i])->port(), addresses[i].port());
+    }
+  const int last = after[4][0];
+  listeners->shrink(2);
+  EXPECT_EQ(listeners->by_slot(), before);
+  EXPECT_LT(::fcntl(last, F_GETFD), 0);
+}
+
+TEST(Listeners, WhereOneAddressHasNoRoomThereAreAsManyAsBefore) {
+  // A socket that was passed without SO_REUSEPORT stands in for another user's: none can join it.
+  const auto address = *SocketAddress::parse("127.0.0.1:0");
+  const int lone = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(::bind(lone, address.data(), address.size()), 0);
+  ASSERT_EQ(::listen(lone, 1), 0);
+  const SocketAddress at = *SocketAddress::local_of(lone);
+  std::vector<ListenOn> listen = loopback();
+  listen.push_back({.address = at, .passed = {lone}});
+  auto listeners = Listeners::open(listen, 1, 16);
+  ASSERT_TRUE(listeners);
+  EXPECT_EQ(listeners->passed(), 1U);
+  const auto before = listeners->by_slot();
+  const auto grown = listeners->grow(2);
+  ASSERT_FALSE(grown);
+  EXPECT_NE(grown.error().what.find("beside the socket that was passed"), std::string::npos);
+  EXPECT_EQ(listeners->by_slot(), before);
+}
+
+TEST(Listeners, OneThatIsShutListensNoMoreInAnyProcess) {
+  auto listeners = Listeners::open(loopback(), 2, 16);
+  ASSERT_TRUE(listeners);
+  const UniqueFd elsewhere{::dup(listeners->of_slot(1)[0])};
+  ASSERT_TRUE(listens(elsewhere.get()));
+  listeners->shut(1);
+  EXPECT_EQ(listeners->of_slot(1), std::vector<int>{-1});
+  EXPECT_FALSE(listens(elsewhere.get()));
+  for (int i = 0; i < 50; ++i) {
+    const UniqueFd client = connect_to(listeners->addresses()[0]);
+    const UniqueFd accepted{::accept(listeners->of_slot(0)[0], nullptr, nullptr)};
+    EXPECT_TRUE(accepted);
+  }
 }
 
 }  // namespace

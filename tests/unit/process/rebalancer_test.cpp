@@ -331,5 +331,22 @@ TEST(Rebalancer, WhateverTheLoadsItLevelsThemAndLosesNone) {
   }
 }
 
+TEST(Rebalancer, ASlotThatComesGetsItsShareAndOneThatGoesHasNoPartAnyMore) {
+  Service service{serving({40, 40}), kFast};
+  service.slots.push_back({.counts = true, .able = true, .left = 900});  // had workers before
+  service.rebalancer.resize(3);
+  service.until_over();
+  EXPECT_EQ(service.loads(), (Loads{27, 27, 26}));
+  service.obeys = false;
+  service.slots[2].load = service.slots[2].sessions = 0;
+  service.turns.clear();
+  EXPECT_FALSE(service.ticks(3).orders.empty());  // to a slot that goes before they are obeyed
+  service.slots.pop_back();
+  service.rebalancer.resize(2);
+  service.obeys = true;
+  EXPECT_EQ(service.tick().orders, std::vector<MoveOrder>{});
+  EXPECT_EQ(service.turns.back(), Turn::level);
+}
+
 }  // namespace
 }  // namespace weir::process
