@@ -130,6 +130,19 @@ Result<boost::json::object> reload(process::Master& master) {
   return answer;
 }
 
+/// {"command":"workers","count":8}, answered with {"workers":8} as soon as that has begun.
+Result<boost::json::object> workers(process::Master& master, const boost::json::object& request) {
+  const auto count = number_in(request, "count");
+  if (!count)
+    return Error{
+        R"(expected how many workers there are to be, such as {"command":"workers","count":8})",
+        ""};
+  if (const auto begun = master.set_workers(*count); !begun) return begun.error();
+  boost::json::object answer;
+  answer["workers"] = *count;
+  return answer;
+}
+
 admin::CommandTable commands(const launch::Plan& plan, process::Master& master) {
   return {
       {"drain",
@@ -149,6 +162,9 @@ admin::CommandTable commands(const launch::Plan& plan, process::Master& master) 
                       std::function<void(admin::Command::Answer)> done) {
               upgrade(master, request, std::move(done));
             }}},
+      {"workers",
+       {.help = "have so many workers serve",
+        .run = [&master](const boost::json::object& request) { return workers(master, request); }}},
       {"status", admin::status_command([&] { return launch::status_of(plan, master); })},
       {"reload",
        {.help = "read the configuration file and the certificates again",

@@ -245,6 +245,16 @@ std::string weirctl_page() {
             "it has that can move: to empty a worker before it is taken out, say, or to fill one. "
             "Returns at once; status shows what has arrived. With --rebalance auto they may move "
             "back.");
+  page.item(
+      "workers", "N",
+      "Has N workers serve, 1 to 1024. New ones are steered to as soon as they are ready, and "
+      "sessions move to them, also with --rebalance off. Of fewer, the last slots go: each "
+      "worker hands its sessions to those that stay, at no more than --rebalance-rate of "
+      "weir(8), and ends; status calls it retiring until then. Clients notice nothing, but "
+      "those whose sessions cannot move (TLS): they are closed with the code 1012, spread "
+      "over --drain-timeout. Returns at once. Refused, with nothing changed, where this host "
+      "cannot carry so many, where --weights names a weight for each worker, for fewer than "
+      "a service manager passed sockets for, and while workers are still ending.");
   add_flags(page, manual);
   page.section("PROTOCOL");
   page.paragraph(

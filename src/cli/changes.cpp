@@ -127,6 +127,7 @@ constexpr std::array kShown{
     Shown{"idle-timeout", time<&Options::idle_timeout>},
     Shown{"ping-interval", given_time<&Options::ping_interval>},
     Shown{"drain-timeout", time<&Options::drain_timeout>},
+    Shown{"upgrade-timeout", time<&Options::upgrade_timeout>},
     Shown{"user", text<&Options::user>},
     Shown{"group", text<&Options::group>},
     Shown{"log-level", named<&Options::log_level>},

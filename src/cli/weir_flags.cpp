@@ -207,6 +207,7 @@ std::vector<Row<Options>> workers() {
         .standard = "auto",
         .accepts = "auto or a number from 1 to 1024",
         .help = "worker processes; auto starts one for each CPU that weir may run on",
+        .manual = "weirctl workers changes their number while weir runs.",
         .reloads = true},
        set_workers},
       {{.name = "pin",
@@ -217,7 +218,9 @@ std::vector<Row<Options>> workers() {
         .help = "bind each worker to a CPU",
         .manual = "auto gives each worker a CPU of its own, if there are enough. A list gives the "
                   "first worker its first CPU, the second its second, and so on; it names at "
-                  "least as many as there are workers, and may name one again."},
+                  "least as many as there are workers, and may name one again. Where weirctl "
+                  "workers makes them more than there are CPUs, auto binds none of the new ones; "
+                  "those that run stay where they are until they are replaced."},
        set_pin},
       {{.name = "hang-threshold",
         .value = "TIME",
@@ -297,6 +300,7 @@ std::vector<Row<Options>> steering() {
         .standard = "1000",
         .accepts = "a number from 1 to 1000000",
         .help = "sessions a second that --rebalance and weirctl rebalance may move",
+        .manual = "As many move where weirctl workers has workers end.",
         .reloads = true},
        set_number<&Options::rebalance_rate, std::uint32_t{1}, std::uint32_t{1'000'000}>},
   };
@@ -310,7 +314,8 @@ std::vector<Row<Options>> limits() {
         .otherwise = "what the descriptor limit allows",
         .accepts = "a number from 1 to 1000000000",
         .help = "connections that may be open at once, all workers together",
-        .manual = "One more is refused by the kernel with a reset.",
+        .manual = "One more is refused by the kernel with a reset. Not given, it follows the "
+                  "number of workers.",
         .reloads = true},
        set_number<&Options::max_connections, std::uint64_t{1}, std::uint64_t{1'000'000'000}>},
       {{.name = "max-connections-per-ip",
@@ -422,7 +427,8 @@ std::vector<Row<Options>> limits() {
         .manual =
             "The old one then goes on as if nothing had been. An upgrade (weirctl upgrade, or "
             "SIGUSR2) starts the binary with the same command line. Its workers take over the "
-            "sessions once all of them are ready."},
+            "sessions once all of them are ready.",
+        .reloads = true},
        set_duration<&Options::upgrade_timeout, 100, kHour, Zero::refused>},
   };
 }

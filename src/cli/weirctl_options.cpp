@@ -8,6 +8,7 @@
 #include "flag_set.h"
 #include "setters.h"
 #include "weir/cli/ctl_options.h"
+#include "weir/cli/options.h"
 #include "weir/cli/version.h"
 
 namespace weir::cli {
@@ -26,9 +27,10 @@ constexpr std::array kCommands{
     CommandRow{.name = "drain", .words = 1},
     CommandRow{.name = "rebalance"},
     CommandRow{.name = "move", .words = 3},
+    CommandRow{.name = "workers", .words = 1},
     CommandRow{.name = "upgrade"},
 };
-constexpr unsigned kSlotMax = 1'023;
+constexpr unsigned kSlotMax = kWorkersMax - 1;
 constexpr unsigned kMoveMax = 1'000'000;
 
 /// "2", or with a unit as any other time.
@@ -121,6 +123,15 @@ std::optional<Refused> set_move(CtlOptions& options, const std::vector<std::stri
   return std::nullopt;
 }
 
+std::optional<Refused> set_workers(CtlOptions& options, const std::vector<std::string>& words) {
+  if (words.size() > 1) options.workers = parse_number(words[1], 1U, kWorkersMax);
+  if (options.workers) return std::nullopt;
+  return Refused{fmt::format(
+      "weirctl: workers: {}: expected how many workers, 1 to {}",
+      words.size() > 1 ? in_quotes(words[1]) + " is not accepted" : "a number is missing",
+      kWorkersMax)};
+}
+
 std::optional<Refused> set_command(CtlOptions& options, const std::vector<std::string>& words) {
   if (words.empty())
     return Refused{fmt::format("weirctl: a command is missing: expected {}", command_list())};
@@ -132,10 +143,12 @@ std::optional<Refused> set_command(CtlOptions& options, const std::vector<std::s
   if (words.size() > takes)
     return Refused{fmt::format("weirctl: {} takes no {}; --help shows its flags", words.front(),
                                in_quotes(words[takes]))};
-  if (command->words == 1)
+  if (command->name == "drain")
     if (auto refused = set_slot(options, words)) return refused;
-  if (command->words == 3)
+  if (command->name == "move")
     if (auto refused = set_move(options, words)) return refused;
+  if (command->name == "workers")
+    if (auto refused = set_workers(options, words)) return refused;
   options.command = words.front();
   return std::nullopt;
 }
@@ -176,6 +189,7 @@ Manual weirctl_manual() {
   manual.synopsis.push_back("[--control PATH] drain SLOT");
   manual.synopsis.push_back("[--control PATH] rebalance");
   manual.synopsis.push_back("[--control PATH] move COUNT FROM TO");
+  manual.synopsis.push_back("[--control PATH] workers N");
   manual.synopsis.push_back("[--control PATH] upgrade [--binary PATH]");
   return manual;
 }

@@ -79,6 +79,31 @@ std::uint64_t connection_capacity(std::uint64_t descriptors, std::uint32_t worke
   return descriptors > reserved ? (descriptors - reserved) * workers : 0;
 }
 
+Result<process::Staffing> staffing_for(const cli::Options& options, const cli::Host& host,
+                                       std::uint64_t descriptors, std::uint32_t workers) {
+  if (options.pin == cli::Pin::list && options.pin_cpus.size() < workers)
+    return Error{
+        fmt::format("--pin names {} CPUs for {} workers", options.pin_cpus.size(), workers),
+        "choose fewer workers, or start weir with a longer list or --pin auto"};
+  const std::size_t addresses = options.listen.size();
+  // The master holds every listener, and for each worker both ends of its inbox, a pidfd, a pipe
+  // and for a moment its other end; in an upgrade a pidfd of its predecessor too.
+  const std::uint64_t masters_own = workers * (addresses + 6) + kDescriptorsReserved;
+  if (masters_own > descriptors)
+    return too_few_descriptors(masters_own, descriptors, fmt::format("--workers {}", workers),
+                               "start fewer workers");
+  const std::uint64_t capacity = connection_capacity(descriptors, workers, addresses);
+  const std::uint64_t connections = options.max_connections.value_or(capacity);
+  if (connections > capacity || capacity == 0) {
+    const std::uint64_t each = (connections + workers - 1) / workers;
+    return too_few_descriptors(each + kDescriptorsReserved + (addresses + 1) * workers, descriptors,
+                               fmt::format("--max-connections {}", connections),
+                               "lower it, or start more workers");
+  }
+  return process::Staffing{.cpus = worker_cpus(options, host, workers),
+                           .max_connections = connections};
+}
+
 Result<Plan> work_out(const cli::Options& options, const cli::Host& host,
                       std::uint64_t descriptors) {
   Plan plan;
@@ -108,6 +133,7 @@ Result<Plan> work_out(const cli::Options& options, const cli::Host& host,
   master.terms.parcel_oldest = session::kParcelOldest;
   master.terms.parcel_newest = session::kParcelNewest;
   master.terms.control = options.control;
+  master.terms.workers_asked = cli::worker_count(options, host);
   master.upgrade_timeout = options.upgrade_timeout;
   master.backlog = options.backlog;
   // The last close, the peer's time to answer it, and its time to end its direction.
@@ -115,31 +141,21 @@ Result<Plan> work_out(const cli::Options& options, const cli::Host& host,
       options.drain_timeout + 2 * plan.worker.rules.sessions.close_timeout + kStopSlack;
   master.hang_kill = options.hang_kill.value_or(Duration::zero());
   master.workers = cli::worker_count(options, host);
-  master.cpus = worker_cpus(options, host, master.workers);
 
-  const std::size_t addresses = options.listen.size();
   plan.descriptors = descriptors;
-  // The master holds every listener, and for each worker both ends of its inbox, a pidfd, a pipe
-  // and for a moment its other end; in an upgrade a pidfd of its predecessor too.
-  const std::uint64_t masters_own = master.workers * (addresses + 6) + kDescriptorsReserved;
-  if (masters_own > plan.descriptors)
-    return too_few_descriptors(masters_own, plan.descriptors,
-                               fmt::format("--workers {}", master.workers), "start fewer workers");
-  const std::uint64_t capacity = connection_capacity(plan.descriptors, master.workers, addresses);
-  plan.max_connections = options.max_connections.value_or(capacity);
-  if (plan.max_connections > capacity || capacity == 0) {
-    const std::uint64_t each = (plan.max_connections + master.workers - 1) / master.workers;
-    return too_few_descriptors(each + kDescriptorsReserved + (addresses + 1) * master.workers,
-                               plan.descriptors,
-                               fmt::format("--max-connections {}", plan.max_connections),
-                               "lower it, or start more workers");
-  }
+  auto staffing = staffing_for(options, host, plan.descriptors, master.workers);
+  if (!staffing) return staffing.error();
+  plan.max_connections = staffing->max_connections;
+  master.cpus = staffing->cpus;
+  master.staffing = [options, host, descriptors = plan.descriptors](std::uint32_t workers) {
+    return staffing_for(options, host, descriptors, workers);
+  };
 
   master.rebalance = {.automatic = options.rebalance == cli::Rebalancing::automatic,
                       .per_second = options.rebalance_rate};
   steering::SteeringOptions& steering = master.steering;
   steering.backend = options.backend;
-  steering.addresses = addresses;
+  steering.addresses = options.listen.size();
   steering.behind_proxy = std::move(behind_proxy);
   steering.places = places_of(plan.descriptors);
   master.terms.places = steering.places;

@@ -40,6 +40,14 @@ inline constexpr std::uint64_t kDescriptorsReserved = 32;
 [[nodiscard]] Result<Plan> work_out(const cli::Options& options, const cli::Host& host,
                                     std::uint64_t descriptors);
 
+/// What so many workers come to under these flags: their CPUs, and the connections that they can
+/// hold, which is what --max-connections says where it was given. Fails where `descriptors` a
+/// process, or the CPUs of --pin, are too few.
+[[nodiscard]] Result<process::Staffing> staffing_for(const cli::Options& options,
+                                                     const cli::Host& host,
+                                                     std::uint64_t descriptors,
+                                                     std::uint32_t workers);
+
 /// Raises the limits on descriptors and locked memory and works out the rest. Fails where the host
 /// cannot carry what the flags ask for.
 [[nodiscard]] Result<Plan> make_plan(const cli::Options& options);

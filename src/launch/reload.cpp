@@ -13,13 +13,6 @@
 namespace weir::launch {
 namespace {
 
-/// Has so many workers serve, as soon as that has begun.
-Result<void> change_workers(process::Master& master, std::uint32_t count) {
-  if (count == master.workers()) return {};
-  return Error{fmt::format("{} workers are asked for, and {} serve", count, master.workers()),
-               "another number of workers takes a restart"};
-}
-
 std::string report(const std::vector<cli::Change>& changes, bool certificates,
                    std::size_t told_later) {
   std::string out;
@@ -61,7 +54,15 @@ Result<std::string> Reloader::take_over() {
   const std::vector<cli::Change> changes = cli::changes(options_, *options);
   if (const std::string fixed = cli::against(changes); !fixed.empty())
     return Error{fixed, "restart or upgrade weir for that"};
-  auto plan = work_out(*options, words_.host, plan_.descriptors);
+  // A number that was set since, by weirctl, stays unless another one is asked for now.
+  const unsigned asked = cli::worker_count(*options, words_.host);
+  cli::Options to_be = *options;
+  to_be.workers = asked != cli::worker_count(options_, words_.host) ? asked : master_.workers();
+  if (!options->weights.empty() && options->weights.size() != *to_be.workers)
+    return Error{fmt::format("{} --weights for the {} workers that weirctl workers has set",
+                             options->weights.size(), *to_be.workers),
+                 "leave them out, or set another number of workers first"};
+  auto plan = work_out(to_be, words_.host, plan_.descriptors);
   if (!plan) return plan.error();
   std::vector<tls::Credential> credentials;
   if (tls_ != nullptr) {
@@ -70,8 +71,8 @@ Result<std::string> Reloader::take_over() {
     credentials = std::move(*read);
   }
   // The one step that begins something, and may fail to.
-  if (auto changed = change_workers(master_, plan->master.workers); !changed)
-    return changed.error();
+  if (plan->master.workers != master_.workers())
+    if (auto begun = master_.set_workers(plan->master.workers); !begun) return begun.error();
 
   for (const std::string& warning : options->warnings) spdlog::warn("{}", warning);
   if (tls_ != nullptr) tls_->publish(credentials);

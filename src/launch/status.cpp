@@ -81,7 +81,8 @@ admin::Counters counters_of(const steering::LoadTable& table) {
   admin::Counters counters;
   for (const RowCounter& counter : kRowCounters)
     counters.push_back({.name = std::string{counter.name}});
-  for (std::uint32_t slot = 0; slot < table.slots(); ++slot) {
+  // Also of slots that are no more: what their workers counted stays counted.
+  for (std::uint32_t slot = 0; slot < WEIR_SLOTS_MAX; ++slot) {
     const weir_row row = table.snapshot(slot).row;
     for (std::size_t i = 0; i < kRowCounters.size(); ++i)
       counters[i].value += row.*kRowCounters[i].member;

@@ -221,6 +221,7 @@ void Master::take_charge() {
   renew_keeper();
   if (on_ready_) on_ready_();
   begin_ticks();
+  if (predecessors_.empty()) settle();
 }
 
 void Master::find_predecessors() {
@@ -293,6 +294,15 @@ void Master::forget_ended_predecessors() {
   if (!any || !predecessors_.empty()) return;
   hand_over_deadline_.cancel();
   spdlog::info("the workers of before have ended");
+  settle();
+}
+
+/// With the upgrade over: as many workers as are asked for now, where that is another number than
+/// the weir before was asked for. One that was set there since, by weirctl, stays.
+void Master::settle() {
+  if (options_.terms.workers_asked == inherited_->workers_asked || stopping_) return;
+  if (auto begun = set_workers(options_.terms.workers_asked); !begun)
+    spdlog::error("there stay {} workers: {}", options_.workers, to_string(begun.error()));
 }
 
 void Master::kill_predecessors(std::string_view why) noexcept {

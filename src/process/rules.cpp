@@ -26,6 +26,9 @@ std::size_t Master::adopt(const MasterOptions& options, std::vector<std::byte> r
   options_.hang_kill = options.hang_kill;
   options_.stop_patience = options.stop_patience;
   options_.rebalance = options.rebalance;
+  options_.upgrade_timeout = options.upgrade_timeout;
+  options_.staffing = options.staffing;
+  options_.terms.workers_asked = options.terms.workers_asked;
   return rules_due_.size();
 }
 

@@ -92,6 +92,7 @@ void Master::adopt_or_start(std::uint32_t slot) {
   }
   ++worker.life;
   worker.pid = owner->pid;
+  if (!options_.cpus.empty()) worker.cpu = options_.cpus[slot];
   worker.state = WorkerState::serving;
   worker.pidfd.assign(pidfd.release());
   supervisor_.started(slot, monotonic_now());

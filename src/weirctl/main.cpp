@@ -47,6 +47,7 @@ Result<boost::json::object> ask(const CtlOptions& options) {
     request["from"] = options.move->from;
     request["to"] = options.move->to;
   }
+  if (options.workers) request["count"] = *options.workers;
   if (!options.binary.empty()) request["binary"] = options.binary;
   return weir::admin::control_call(options.control, request,
                                    options.command == "upgrade" ? kUpgradeTimeout : kTimeout);
@@ -117,6 +118,13 @@ Result<void> upgrade(const CtlOptions& options) {
   return print(fmt::format("upgraded: process {} is in charge\n", pid));
 }
 
+Result<void> workers(const CtlOptions& options) {
+  const auto answer = ask(options);
+  if (!answer) return answer.error();
+  return print(
+      fmt::format("there are to be {} workers; status shows them come and go\n", *options.workers));
+}
+
 /// The parser let no other command through.
 Result<void> carry_out(const CtlOptions& options) {
   if (options.command == "reload") return reload(options);
@@ -124,6 +132,7 @@ Result<void> carry_out(const CtlOptions& options) {
   if (options.command == "rebalance") return rebalance(options);
   if (options.command == "move") return move(options);
   if (options.command == "upgrade") return upgrade(options);
+  if (options.command == "workers") return workers(options);
   return show_status(options);
 }
 

@@ -27,6 +27,7 @@ struct CtlOptions {
   std::optional<unsigned> slot;                   // drain: always set
   std::optional<MoveWords> move;                  // move: always set
   std::string binary;                             // upgrade: absolute; empty: the running one's
+  std::optional<unsigned> workers;                // workers: always set, 1..1024
 };
 
 /// Reads the command line. `default_control` is default_control_path(). Never throws.

@@ -322,6 +322,7 @@ class Master {
   void on_end_of(Predecessor& predecessor);
   void kill_predecessors(std::string_view why) noexcept;
   void forget_ended_predecessors();
+  void settle();
 
   boost::asio::io_context& io_;
   MasterOptions options_;

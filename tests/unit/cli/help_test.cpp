@@ -79,6 +79,7 @@ TEST(Help, OfWeirctlIsGolden) {
        weirctl [--control PATH] drain SLOT
        weirctl [--control PATH] rebalance
        weirctl [--control PATH] move COUNT FROM TO
+       weirctl [--control PATH] workers N
        weirctl [--control PATH] upgrade [--binary PATH]
 weirctl: ask a running weir what it does, reload it, change its workers, upgrade it.
 

@@ -45,6 +45,15 @@ TEST(WeirctlOptions, DrainTakesASlot) {
   EXPECT_EQ(std::get<CtlOptions>(outcome).slot, 3U);
 }
 
+TEST(WeirctlOptions, WorkersTakesHowMany) {
+  for (const unsigned count : {1U, 1024U}) {
+    const auto outcome = parse_words({"workers", fmt::to_string(count).c_str()});
+    ASSERT_TRUE(std::holds_alternative<CtlOptions>(outcome));
+    EXPECT_EQ(std::get<CtlOptions>(outcome).command, "workers");
+    EXPECT_EQ(std::get<CtlOptions>(outcome).workers, count);
+  }
+}
+
 TEST(WeirctlOptions, MoveTakesACountAndTwoSlots) {
   const auto outcome = parse_words({"move", "1000000", "0", "1023"});
   ASSERT_TRUE(std::holds_alternative<CtlOptions>(outcome));
@@ -62,10 +71,10 @@ TEST(WeirctlOptions, MistakesAreNamedInOneLine) {
   const std::pair<std::vector<const char*>, std::string> cases[] = {
       {{},
        "weirctl: a command is missing: expected status, reload, drain, "
-       "rebalance, move, upgrade"},
+       "rebalance, move, workers, upgrade"},
       {{"start"},
        "weirctl: 'start' is no command: expected status, reload, drain, "
-       "rebalance, move, upgrade"},
+       "rebalance, move, workers, upgrade"},
       {{"drain"},
        "weirctl: drain: which worker is missing: expected the number of a slot, as weirctl status "
        "shows it"},
@@ -88,6 +97,14 @@ TEST(WeirctlOptions, MistakesAreNamedInOneLine) {
        "weirctl: move: a number is missing: expected the slot that takes them, as weirctl status "
        "shows it"},
       {{"move", "10", "1", "2", "3"}, "weirctl: move takes no '3'; --help shows its flags"},
+      {{"workers"}, "weirctl: workers: a number is missing: expected how many workers, 1 to 1024"},
+      {{"workers", "0"},
+       "weirctl: workers: '0' is not accepted: expected how many workers, 1 to 1024"},
+      {{"workers", "1025"},
+       "weirctl: workers: '1025' is not accepted: expected how many workers, 1 to 1024"},
+      {{"workers", "auto"},
+       "weirctl: workers: 'auto' is not accepted: expected how many workers, 1 to 1024"},
+      {{"workers", "2", "3"}, "weirctl: workers takes no '3'; --help shows its flags"},
       {{"status", "now"}, "weirctl: status takes no 'now'; --help shows its flags"},
       {{"status", "--jason"}, "weirctl: unknown flag '--jason'; did you mean --json?"},
       {{"status", "--watch=0"}, fmt::format("weirctl: --watch: '0' {}", watch)},

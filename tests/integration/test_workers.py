@@ -1,0 +1,495 @@
+"""Workers come and go while weir runs: weirctl workers N. No session ends, no client is turned away,
+no byte is wrong, and nothing is left of what went."""
+
+import os
+import socket
+
+from harness import proc, raw
+from harness.certificates import Certificates, careless
+from harness.comers import Comers
+from harness.environment import scaled
+from harness.suite import WeirTest, main, needs_ebpf
+from harness.talkers import Talkers
+
+# On a busy host with fewer CPUs than workers, a worker may not be given one for longer than the
+# threshold. These tests are not about that.
+NEVER_HUNG = ("--hang-threshold", "0")
+CAP_NET_BIND_SERVICE = 10
+NO_PROGRAM = ("--steer-backend", "none")
+
+
+def passed_socket(test, address=("127.0.0.1", 0)):
+    """A listening socket as a service manager makes it."""
+    listener = socket.socket()
+    test.addCleanup(listener.close)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind(address)
+    listener.listen(64)
+    return listener
+
+
+class WorkersTest(WeirTest):
+    def begin(self, server, count):
+        done = server.weirctl("workers", str(count))
+        self.assertEqual(
+            (done.stdout, done.stderr),
+            (f"there are to be {count} workers; status shows them come and go\n", ""),
+        )
+
+    def await_workers(self, server, count):
+        """The status once there are so many, and all of them serve."""
+        return server.await_status(
+            lambda seen: [w["state"] for w in seen["workers"]] == ["serving"] * count,
+            f"{count} workers serve",
+        )
+
+    def scale(self, server, count):
+        self.begin(server, count)
+        return self.await_workers(server, count)
+
+    def await_counted(self, server, connections):
+        """The status once so many are open, and the load table says the same."""
+        return server.await_status(
+            lambda seen: seen["connections"] == connections
+            and all(w["load"] == w["connections"] and w["queued"] == 0 for w in seen["workers"]),
+            f"{connections} are open and counted",
+        )
+
+    def refused(self, server, count, error):
+        answer = server.ask(b'{"command":"workers","count":%d}' % count)
+        self.assertEqual(answer, {"ok": False, "error": error})
+
+    def open_sessions(self, server, count):
+        peers = []
+        for _ in range(count):
+            peers.append(raw.open_session(server.address))
+            self.addCleanup(peers[-1].close)
+        server.await_status(lambda seen: seen["connections"] == count, "all are open")
+        return peers
+
+    def echo_all(self, peers):
+        for number, peer in enumerate(peers):
+            peer.sendall(raw.frame(raw.BINARY, b"%08d" % number))
+        for number, peer in enumerate(peers):
+            self.assertEqual(raw.receive(peer, 10), b"\x82\x08%08d" % number)
+
+    def await_spread(self, server, counts):
+        return server.await_status(
+            lambda seen: sorted(w["connections"] for w in seen["workers"]) == sorted(counts)
+            and [w["load"] for w in seen["workers"]] == [w["connections"] for w in seen["workers"]],
+            f"the workers hold {counts}",
+        )
+
+
+class TrafficTest(WorkersTest):
+    def check_scaling(self, *flags, begin, then):
+        """Talkers that stay, and clients that come and go, through each number of workers."""
+        server = self.start_weir(*NEVER_HUNG, "--compression", "dedicated", *flags, workers=begin)
+        count = scaled(200)
+        talkers = Talkers(self, server, count, compressed=True)
+        comers = Comers(self, server, 4)
+        talkers.more()
+        comers.more()
+        for workers in then:
+            before = len(server.workers())
+            self.begin(server, workers)
+            states = server.column("state")
+            self.assertGreaterEqual(len(states), workers)
+            self.assertEqual(set(states[: min(before, workers)]), {"serving"})
+            self.assertTrue(set(states[workers:]) <= {"retiring"}, states)
+            self.await_workers(server, workers)
+            talkers.more()
+            comers.more()
+        came = comers.finish()
+        self.assertEqual(comers.failures, [])
+        echoes = talkers.finish()
+        self.assertEqual(talkers.broken(), set())
+        self.await_counted(server, count)
+        talkers.end()
+        seen = self.await_counted(server, 0)
+        print(
+            f"{begin} -> {' -> '.join(map(str, then))} workers: {echoes} echoes, none wrong; {came} "
+            f"clients came, none in vain, the slowest took {comers.slowest:.2f} s",
+            flush=True,
+        )
+        # What came and went is counted, also by workers that are no more.
+        self.assertEqual(seen["counters"]["upgraded"], came + count)
+        self.assertEqual(seen["counters"]["rejected"], 0)
+
+    @needs_ebpf
+    def test_2_to_8_to_1_under_load(self):
+        self.check_scaling(begin=2, then=(8, 1))
+
+    @needs_ebpf
+    def test_8_to_1_to_8_under_load(self):
+        self.check_scaling(begin=8, then=(1, 8))
+
+    @needs_ebpf
+    def test_again_and_again(self):
+        self.check_scaling(begin=3, then=(5, 2, 4, 1, 3, 1, 6, 2))
+
+    @needs_ebpf
+    def test_under_a_hash_policy(self):
+        self.check_scaling("--steer", "tuple-hash", begin=2, then=(6, 1, 3))
+
+    @needs_ebpf
+    def test_while_it_rebalances_by_itself(self):
+        self.check_scaling("--rebalance", "auto", begin=2, then=(8, 1))
+
+    def test_2_to_8_to_1_without_a_program_in_the_kernel(self):
+        self.check_scaling(*NO_PROGRAM, begin=2, then=(8, 1))
+
+    def test_8_to_1_to_8_without_a_program_in_the_kernel(self):
+        self.check_scaling(*NO_PROGRAM, begin=8, then=(1, 8))
+
+
+class GrowingTest(WorkersTest):
+    @needs_ebpf
+    def test_sessions_move_to_new_workers_also_while_rebalancing_is_off(self):
+        server = self.start_weir(*NEVER_HUNG, "--rebalance", "off", workers=2)
+        peers = self.open_sessions(server, 40)
+        self.scale(server, 4)
+        self.await_spread(server, [10, 10, 10, 10])
+        self.echo_all(peers)
+
+    @needs_ebpf
+    def test_those_that_stay_share_what_the_others_had_evenly(self):
+        server = self.start_weir(*NEVER_HUNG, "--rebalance", "off", workers=5)
+        peers = self.open_sessions(server, 60)
+        self.scale(server, 3)
+        self.await_spread(server, [20, 20, 20])
+        self.scale(server, 1)
+        self.await_spread(server, [60])
+        self.echo_all(peers)
+        self.assertEqual(server.column("arrived"), [12 // 3 * 2 + 40])
+
+    @needs_ebpf
+    def test_by_a_hash_sessions_stay_where_they_are_when_workers_come(self):
+        server = self.start_weir(*NEVER_HUNG, "--steer", "source-hash", workers=2)
+        peers = self.open_sessions(server, 20)
+        before = server.column("connections")
+        self.scale(server, 4)
+        self.assertEqual(server.column("connections"), [*before, 0, 0])
+        self.echo_all(peers)
+
+    @needs_ebpf
+    def test_what_can_be_open_follows_the_number_of_workers(self):
+        """Unless it was given by a flag: then it stays."""
+        limit = ("prlimit", "--nofile=200")
+        server = self.start_weir(*NEVER_HUNG, workers=1, through=limit)
+        most = 200 - 32 - 2
+        peers = self.open_sessions(server, most)
+        with self.assertRaises(OSError):
+            raw.connect(server.address).recv(1)
+        self.scale(server, 2)
+        with raw.open_session(server.address) as another:
+            self.echo_all([*peers, another])
+            self.refused(
+                server, 1, f"{most + 1} connections are open, and 1 workers can hold {most}; raise the "
+                "descriptor limit (ulimit -n), or keep more workers",
+            )  # fmt: skip
+        self.await_counted(server, most)
+        self.scale(server, 1)
+        self.echo_all(peers)
+
+
+class GoingTest(WorkersTest):
+    def check_half_open(self, *flags):
+        """A request of which half has come stays with its worker until it is whole; then its session
+        moves as well."""
+        server = self.start_weir(*NEVER_HUNG, *flags, workers=4)
+        early = [raw.connect(server.address) for _ in range(12)]
+        for peer in early:
+            self.addCleanup(peer.close)
+            peer.sendall(raw.request()[:40])
+        server.await_status(lambda seen: seen["connections"] == 12, "half a request is there")
+        self.begin(server, 1)
+        server.await_log(r"4 workers become 1")
+        going = [w for w in server.workers() if w["state"] == "retiring"]
+        self.assertEqual(len(going), 3)
+        for peer in early:
+            peer.sendall(raw.request()[40:])
+            self.assertTrue(raw.receive_head(peer).startswith(b"HTTP/1.1 101 "))
+        self.await_workers(server, 1)
+        self.await_counted(server, 12)
+        self.echo_all(early)
+
+    @needs_ebpf
+    def test_who_is_in_the_handshake_stays(self):
+        self.check_half_open()
+
+    def test_who_is_in_the_handshake_stays_without_a_program_in_the_kernel(self):
+        self.check_half_open(*NO_PROGRAM)
+
+    def check_queued(self, *flags):
+        """Connections that wait in the queue of a worker that hangs, when it is to go."""
+        server = self.start_weir(*flags, workers=2)
+        hung = server.workers()[1]["pid"]
+        self.freeze(hung)
+        early = [raw.connect(server.address) for _ in range(20)]
+        for peer in early:
+            self.addCleanup(peer.close)
+            peer.sendall(raw.request())
+        self.begin(server, 1)
+        for peer in early:
+            self.assertTrue(raw.receive_head(peer).startswith(b"HTTP/1.1 101 "))
+        self.assertEqual(server.column("state")[1], "retiring")
+        self.echo_all(early)
+        self.thaw(hung)
+        self.await_workers(server, 1)
+        self.await_counted(server, 20)
+        self.echo_all(early)
+
+    @needs_ebpf
+    def test_what_a_hung_worker_has_queued_is_taken_by_others(self):
+        self.check_queued()
+
+    @needs_ebpf
+    def test_what_a_hung_worker_has_queued_is_moved_although_nobody_covers_for_it(self):
+        self.check_queued(*NEVER_HUNG)
+
+    def test_what_a_hung_worker_has_queued_is_taken_without_a_program_in_the_kernel(self):
+        self.check_queued(*NO_PROGRAM)
+
+    def check_letters(self, *flags):
+        """Sessions that were posted to a worker which hangs, is to go, and is killed: not one of
+        them is its own yet, and all go on with another."""
+        server = self.start_weir(*NEVER_HUNG, *flags, workers=3)
+        server.expect_error(r"^slot 2: worker \d+ ended with signal 9")
+        talkers = Talkers(self, server, scaled(60))
+        talkers.more()
+        source, _, target = server.workers()
+        lost = proc.held_ports(target["pid"], server.port)
+        self.freeze(target["pid"])
+        server.ask(b'{"command":"move","count":1000,"from":0,"to":2}')
+        server.await_status(lambda seen: seen["workers"][0]["connections"] == 0, "all are posted")
+        self.begin(server, 2)
+        if not flags:  # what waits there is moved by the kernel: nobody has to come back for it
+            server.await_status(lambda seen: seen["workers"][2]["state"] == "retiring", "it goes")
+        proc.kill(target["pid"])
+        self.await_workers(server, 2)
+        talkers.more()
+        talkers.finish()
+        self.assertEqual(talkers.broken(), lost)
+        self.await_counted(server, len(talkers.all) - len(lost))
+        self.assertGreater(source["connections"], 0)
+
+    @needs_ebpf
+    def test_sessions_on_their_way_to_a_worker_that_dies_are_handed_on(self):
+        self.check_letters()
+
+    def test_sessions_on_their_way_are_handed_on_without_a_program_in_the_kernel(self):
+        self.check_letters(*NO_PROGRAM)
+
+    @needs_ebpf
+    def test_what_cannot_move_is_closed_and_nothing_else(self):
+        """TLS sessions, spread over the drain timeout; meanwhile no other number is taken."""
+        certificates = Certificates(self).make("a")
+        server = self.start_weir(
+            *NEVER_HUNG, *certificates.flags("a"), "--drain-timeout", "1s",
+            listen=("127.0.0.1:0", "tls:127.0.0.1:0"), workers=2,
+        )  # fmt: skip
+        secure = []
+        for _ in range(8):
+            plain = raw.connect(server.addresses[1])
+            secure.append(careless().wrap_socket(plain, server_hostname="localhost"))
+            self.addCleanup(secure[-1].close)
+            secure[-1].sendall(raw.request())
+            self.assertTrue(raw.receive_head(secure[-1]).startswith(b"HTTP/1.1 101 "))
+        peers = [raw.open_session(server.address) for _ in range(8)]
+        for peer in peers:
+            self.addCleanup(peer.close)
+        server.await_status(lambda seen: [w["connections"] for w in seen["workers"]] == [8, 8], "open")
+        self.begin(server, 1)
+        server.await_status(lambda seen: seen["workers"][0]["connections"] == 12, "plain ones moved")
+        self.refused(
+            server, 3, "the workers from slot 1 on are still ending; try again when weirctl status "
+            "shows them no more",
+        )  # fmt: skip
+        for command, error in (
+            (b'"drain","slot":1', "the worker of slot 1 is retiring; only one that serves can be drained"),
+            (
+                b'"move","count":1,"from":0,"to":1',
+                "the worker of slot 1 is retiring; sessions move between workers that serve",
+            ),
+        ):
+            answer = server.ask(b'{"command":%s}' % command)
+            self.assertEqual(answer, {"ok": False, "error": error})
+        ended = []
+        for peer in secure:
+            peer.settimeout(0.01)
+        # Half of them are told to come back; those of the worker that stays are not.
+        while len(ended) < 4:
+            for peer in [p for p in secure if p not in ended]:
+                try:
+                    self.assertEqual(raw.receive(peer, 2), b"\x88\x16")
+                except TimeoutError:
+                    continue
+                peer.settimeout(5)
+                self.assertEqual(raw.receive(peer, 22), b"\x03\xf4server is restarting")
+                peer.sendall(raw.frame(raw.CLOSE, b"\x03\xf4"))
+                ended.append(peer)
+        self.await_workers(server, 1)
+        self.echo_all(peers)
+        left = [p for p in secure if p not in ended]
+        for peer in left:
+            peer.settimeout(10)
+        self.echo_all(left)
+
+
+class PassedTest(WorkersTest):
+    """Sockets of a service manager, which holds them open as well."""
+
+    def passed(self, count):
+        sockets = [passed_socket(self)]
+        while len(sockets) < count:
+            sockets.append(passed_socket(self, address=sockets[0].getsockname()))
+        return [(each, "plain") for each in sockets]
+
+    @needs_ebpf
+    def test_none_of_them_is_given_up(self):
+        server = self.start_weir(*NEVER_HUNG, passed=self.passed(2), listen=(), workers=2)
+        self.refused(
+            server, 1, "1 workers for 2 sockets that were passed; choose at least as many; whoever "
+            "passed them holds them open",
+        )  # fmt: skip
+        peers = self.open_sessions(server, 20)
+        self.scale(server, 5)
+        self.scale(server, 2)
+        self.echo_all(peers)
+
+    def test_beside_anothers_socket_there_can_be_no_more(self):
+        """And all is as it was: the first worker goes on alone."""
+        user = ("setpriv", "--reuid", "65534", "--clear-groups")
+        server = self.start_weir(
+            *NO_PROGRAM, passed=self.passed(1), listen=(), workers=1, through=user, owner=65534
+        )
+        held = len(proc.descriptors(server.pid))
+        for _ in range(3):
+            self.refused(
+                server, 3, f"cannot listen on 127.0.0.1:{server.port} beside the socket that was passed: "
+                "it is another user's; have one socket for each worker passed (3, not 1), or run weir "
+                "as the user that makes it, with --user for its workers",
+            )  # fmt: skip
+        self.await_workers(server, 1)
+        self.echo_all(self.open_sessions(server, 20))
+        self.assertEqual(len(proc.descriptors(server.pid)), held)
+
+
+class PrivilegeTest(WorkersTest):
+    def test_a_port_below_1024_is_listened_on_again_after_privileges_are_gone(self):
+        port = next(p for p in range(1_023, 600, -1) if self.is_free(p))
+        server = self.start_weir(*NO_PROGRAM, listen=(f"127.0.0.1:{port}",), workers=1)
+        self.scale(server, 3)
+        self.echo_all(self.open_sessions(server, 20))
+        self.assertEqual(proc.capabilities(server.pid) - {proc.CAP_IPC_LOCK}, {CAP_NET_BIND_SERVICE})
+        for pid in server.column("pid"):
+            self.assertEqual(proc.capabilities(pid), set())
+
+    def is_free(self, port):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+        return True
+
+    def test_workers_that_come_run_as_the_user_too(self):
+        server = self.start_weir(*NO_PROGRAM, "--user", "nobody", workers=1)
+        self.scale(server, 3)
+        self.scale(server, 2)
+        for pid in server.column("pid"):
+            self.assertEqual(set(proc.status(pid)["Uid"].split()), {"65534"})
+        self.echo_all(self.open_sessions(server, 20))
+
+
+class LeftoverTest(WorkersTest):
+    def check_descriptors(self, rounds, *flags):
+        server = self.start_weir(*NEVER_HUNG, *flags, workers=2)
+        self.scale(server, 3)
+        self.scale(server, 2)
+        pids = [server.pid, *server.column("pid")]
+        before = [sorted(proc.descriptors(pid).items()) for pid in pids]
+        held = [len(each) for each in before]
+        for _ in range(rounds):
+            self.scale(server, 9)
+            self.scale(server, 2)
+        self.assertEqual([server.pid, *server.column("pid")], pids)
+        server.await_status(
+            lambda _: [len(proc.descriptors(pid)) for pid in pids] == held, f"{held} descriptors are held"
+        )
+
+    @needs_ebpf
+    def test_after_many_rounds_as_many_descriptors_are_open_as_before(self):
+        self.check_descriptors(25)
+
+    def test_likewise_without_a_program_in_the_kernel(self):
+        self.check_descriptors(2, *NO_PROGRAM)
+
+
+class RefusedTest(WorkersTest):
+    def test_what_cannot_be_is_refused_and_says_why(self):
+        server = self.start_weir(*NO_PROGRAM, workers=2)
+        for count in (0, 1_025, 4_294_967_295):
+            self.refused(server, count, f"{count} workers; choose between 1 and 1024")
+        for line in (b'{"command":"workers"}', b'{"command":"workers","count":-1}'):
+            self.assertEqual(
+                server.ask(line),
+                {
+                    "ok": False,
+                    "error": "expected how many workers there are to be, such as "
+                    '{"command":"workers","count":8}',
+                },
+            )
+        self.assertEqual(server.ask(b'{"command":"workers","count":2}'), {"ok": True, "workers": 2})
+        self.await_workers(server, 2)
+
+    def test_too_few_descriptors(self):
+        server = self.start_weir(*NO_PROGRAM, workers=1, through=("prlimit", "--nofile=120"))
+        self.refused(
+            server, 40, "--workers 40 needs 232 descriptors a process, and the limit is 120; raise it "
+            "(ulimit -n, or LimitNOFILE= of the unit), or start fewer workers",
+        )  # fmt: skip
+        self.scale(server, 4)
+
+    def test_fewer_than_max_connections_needs(self):
+        server = self.start_weir(
+            *NO_PROGRAM, "--max-connections", "150", workers=4, through=("prlimit", "--nofile=120")
+        )
+        self.refused(
+            server, 1, "--max-connections 150 needs 184 descriptors a process, and the limit is 120; "
+            "raise it (ulimit -n, or LimitNOFILE= of the unit), or lower it, or start more workers",
+        )  # fmt: skip
+        self.scale(server, 2)
+
+    def test_a_list_of_cpus_too_short(self):
+        cpu = min(os.sched_getaffinity(0))
+        server = self.start_weir(*NO_PROGRAM, "--pin", f"{cpu},{cpu}", workers=1)
+        self.refused(
+            server, 3, "--pin names 2 CPUs for 3 workers; choose fewer workers, or start weir with a "
+            "longer list or --pin auto",
+        )  # fmt: skip
+        self.assertEqual([w["cpu"] for w in self.scale(server, 2)["workers"]], [cpu, cpu])
+
+    def test_what_weirctl_says(self):
+        server = self.start_weir(*NO_PROGRAM, "--weights", "2,1", workers=2)
+        done = server.weirctl("workers", "4")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertTrue(done.stderr.startswith("weirctl: --weights names a weight for each"), done)
+        done = server.weirctl("workers", "0")
+        self.assertEqual(
+            (done.returncode, done.stdout, done.stderr),
+            (2, "", "weirctl: workers: '0' is not accepted: expected how many workers, 1 to 1024\n"),
+        )
+
+    def test_weights(self):
+        server = self.start_weir(*NO_PROGRAM, "--weights", "2,1", workers=2)
+        self.refused(
+            server, 3, "--weights names a weight for each of 2 workers, and none for 3; start weir anew "
+            "with as many weights, or without",
+        )  # fmt: skip
+        self.assertEqual(server.ask(b'{"command":"workers","count":2}'), {"ok": True, "workers": 2})
+
+
+if __name__ == "__main__":
+    main()
