@@ -2,7 +2,6 @@
 // fork of its own.
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <boost/crc.hpp>

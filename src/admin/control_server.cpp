@@ -1,7 +1,6 @@
 #include "weir/admin/control_server.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -14,6 +13,7 @@
 
 #include "answer.h"
 #include "socket_file.h"
+#include "weir/base/log.h"
 
 namespace weir::admin {
 

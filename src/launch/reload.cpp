@@ -2,13 +2,14 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 #include <variant>
+
+#include "weir/base/log.h"
 
 namespace weir::launch {
 namespace {

@@ -1,12 +1,11 @@
 #include "tls_keeper.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <cassert>
 #include <string>
 #include <utility>
 
+#include "weir/base/log.h"
 #include "weir/base/units.h"
 
 namespace weir::launch {

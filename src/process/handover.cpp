@@ -1,7 +1,6 @@
 // The master's part in an upgrade: as the old one, and as the new one. The order of things is at
 // the top of master.h.
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@ extern "C" {  // glibc 2.36 forgot to say so in the header itself
 
 #include "child.h"
 #include "master_parts.h"
+#include "weir/base/log.h"
 #include "weir/base/units.h"
 #include "weir/process/channel.h"
 #include "weir/process/master.h"

@@ -1,7 +1,6 @@
 #include "keeper.h"
 
 #include <poll.h>
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -10,6 +9,7 @@
 #include <cstdint>
 #include <string>
 
+#include "weir/base/log.h"
 #include "weir/process/channel.h"
 
 namespace weir::process {

@@ -1,7 +1,6 @@
 #include "weir/process/master.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>

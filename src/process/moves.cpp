@@ -1,13 +1,13 @@
 // The master's part in moving sessions: it reads the loads, asks the Rebalancer, and posts orders.
 // It sees no session; the workers hand them to each other.
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <span>
 
 #include "master_worker.h"
+#include "weir/base/log.h"
 #include "weir/process/master.h"
 
 namespace weir::process {

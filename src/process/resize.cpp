@@ -16,7 +16,6 @@
 // can move. What its inbox holds then, of one who was late to hear, is posted to another worker. A
 // worker that dies before its listeners are closed is replaced, for there is work left.
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -25,6 +24,7 @@
 #include <utility>
 
 #include "master_parts.h"
+#include "weir/base/log.h"
 #include "weir/process/master.h"
 
 namespace weir::process {

@@ -1,11 +1,11 @@
 // The master's part in a reload: it takes over what can change of its own options, sets what the
 // steering program reads, and has every worker told its rules. What the rules say it does not know.
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <numeric>
 #include <utility>
 
+#include "weir/base/log.h"
 #include "weir/process/master.h"
 
 namespace weir::process {

@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -92,7 +91,7 @@ void Master::adopt_or_start(std::uint32_t slot) {
   }
   ++worker.life;
   worker.pid = owner->pid;
-  if (!options_.cpus.empty()) worker.cpu = options_.cpus[slot];
+  if (slot < options_.cpus.size()) worker.cpu = options_.cpus[slot];
   worker.state = WorkerState::serving;
   worker.pidfd.assign(pidfd.release());
   supervisor_.started(slot, monotonic_now());

@@ -1,6 +1,5 @@
 #include "acceptor.h"
 
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "weir/base/log.h"
 #include "weir/base/socket_address.h"
 
 namespace weir::server {

@@ -1,8 +1,8 @@
 #include "drainer.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
+
+#include "weir/base/log.h"
 
 namespace weir::server {
 namespace {

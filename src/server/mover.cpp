@@ -1,11 +1,11 @@
 #include "mover.h"
 
-#include <spdlog/spdlog.h>
-
 #include <cerrno>
 #include <cstring>
 #include <iterator>
 #include <utility>
+
+#include "weir/base/log.h"
 
 namespace weir::server {
 namespace {

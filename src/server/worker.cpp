@@ -1,6 +1,5 @@
 #include "weir/server/worker.h"
 
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include "acceptor.h"
 #include "drainer.h"
 #include "mover.h"
+#include "weir/base/log.h"
 #include "weir/process/privileges.h"
 #include "weir/process/sandbox.h"
 #include "weir/wire/close_code.h"

@@ -1,10 +1,9 @@
 // The one way into the application: what it throws ends its session, not the worker.
 #pragma once
 
-#include <spdlog/spdlog.h>
-
 #include <exception>
 
+#include "weir/base/log.h"
 #include "weir/session/sessions.h"
 
 namespace weir::session {

@@ -1,12 +1,12 @@
 // Opening: what a connection goes through before it is a session: the PROXY header, then the
 // upgrade. TLS, which lies between the two, is in secure.cpp.
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 
 #include "call_handler.h"
 #include "peer_name.h"
+#include "weir/base/log.h"
 #include "weir/session/sessions.h"
 
 namespace weir::session {

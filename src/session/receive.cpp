@@ -1,6 +1,5 @@
 // Receiving: completions to bytes, bytes to a handshake or to messages.
 #include <poll.h>
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 
 #include "call_handler.h"
 #include "peer_name.h"
+#include "weir/base/log.h"
 #include "weir/session/sessions.h"
 
 namespace weir::session {

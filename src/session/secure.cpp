@@ -1,10 +1,10 @@
 // TLS between the socket and the session: ciphertext received becomes plaintext taken, and what is
 // queued becomes ciphertext just before it is sent, so that a turn's frames share their records.
-#include <spdlog/spdlog.h>
 
 #include <utility>
 
 #include "peer_name.h"
+#include "weir/base/log.h"
 #include "weir/session/sessions.h"
 
 namespace weir::session {

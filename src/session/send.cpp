@@ -1,5 +1,4 @@
 // Sending: frames into a session's queue, and queues into the ring, once per loop.
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "peer_name.h"
+#include "weir/base/log.h"
 #include "weir/session/sessions.h"
 
 namespace weir::session {

@@ -1,7 +1,6 @@
 // The life of a session: adoption, states, deadlines, release.
 #include "weir/session/sessions.h"
 
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "peer_name.h"
+#include "weir/base/log.h"
 
 namespace weir::session {
 

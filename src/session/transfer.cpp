@@ -5,13 +5,13 @@
 // is unsent is known to the byte; what has not been received yet stays in the socket. Then it is
 // packed and carried off in one step, before which it can still go on here, and after which
 // nothing of it is left here.
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "call_handler.h"
 #include "peer_name.h"
+#include "weir/base/log.h"
 #include "weir/session/parcel.h"
 #include "weir/session/sessions.h"
 

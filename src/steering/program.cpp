@@ -3,7 +3,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -14,6 +13,7 @@
 #include <string_view>
 
 #include "steer.skel.h"
+#include "weir/base/log.h"
 
 namespace weir::steering {
 namespace {

@@ -1,8 +1,8 @@
 #include "upgrade_response.h"
 
-#include <fmt/format.h>
-
 #include <iterator>
+
+#include "weir/base/format.h"
 
 namespace weir::wire {
 

@@ -4,12 +4,16 @@
 // Safe across fork: the sink is synchronous and unbuffered, no thread and no lock is shared; a
 // child calls set_role() before it logs. A line is one write(2), so lines of several processes
 // do not mix (up to PIPE_BUF on a pipe).
+//
+// To log, include this header, not spdlog's: see format.h.
 #pragma once
 
 #include <spdlog/spdlog.h>
 
 #include <cstdint>
 #include <string_view>
+
+#include "weir/base/format.h"
 
 namespace weir::log {
 

@@ -9,7 +9,7 @@
 namespace weir::session {
 namespace {
 
-std::span<const std::byte> bytes_of(std::string_view text) {
+std::span<const std::byte> in_bytes(std::string_view text) {
   return std::as_bytes(std::span{text});
 }
 
@@ -19,7 +19,7 @@ TEST(BlockPool, AppendingKeepsWhatWasThereThroughEveryGrowth) {
   std::string expected;
   for (int i = 0; i < 20'000; ++i) {
     const std::string piece = std::to_string(i) + ",";
-    pool.append(block, bytes_of(piece));
+    pool.append(block, in_bytes(piece));
     expected += piece;
   }
   EXPECT_EQ(std::string(reinterpret_cast<const char*>(block.data), block.size), expected);
@@ -31,11 +31,11 @@ TEST(BlockPool, AppendingKeepsWhatWasThereThroughEveryGrowth) {
 TEST(BlockPool, ABlockGivenBackIsTheNextOneTaken) {
   BlockPool pool;
   Block first;
-  pool.append(first, bytes_of("x"));
+  pool.append(first, in_bytes("x"));
   const std::byte* where = first.data;
   pool.give_back(first);
   Block second;
-  pool.append(second, bytes_of("y"));
+  pool.append(second, in_bytes("y"));
   EXPECT_EQ(second.data, where) << "warm, and no allocation";
   EXPECT_EQ(second.size, 1U);
   pool.give_back(second);

@@ -14,7 +14,7 @@ namespace {
 
 using wire::to_hex;
 
-constexpr ParcelLimits kLimits{.doors = 3};
+constexpr ParcelLimits kThreeDoors{.doors = 3};
 
 void expect_equal(const Parcel& one, const Parcel& other) {
   EXPECT_EQ(one.state, other.state);
@@ -82,7 +82,7 @@ TEST(Parcel, IsReadAsItWasWritten) {
     SCOPED_TRACE(c.what);
     const std::vector<std::byte> bytes = pack(c.parcel);
     ASSERT_EQ(bytes.size(), packed_size(c.parcel));
-    const auto parcel = unpack(bytes, kLimits);
+    const auto parcel = unpack(bytes, kThreeDoors);
     ASSERT_TRUE(parcel.has_value()) << to_string(parcel.error());
     expect_equal(*parcel, c.parcel);
     EXPECT_TRUE(parcel->output[1].empty()) << "one run";
@@ -92,7 +92,7 @@ TEST(Parcel, IsReadAsItWasWritten) {
 
 TEST(Parcel, GivesViewsIntoItsBytes) {
   const std::vector<std::byte> bytes = pack(busy());
-  const auto parcel = unpack(bytes, kLimits);
+  const auto parcel = unpack(bytes, kThreeDoors);
   ASSERT_TRUE(parcel.has_value());
   EXPECT_EQ(parcel->gathered.data(), bytes.data() + 128);
   EXPECT_EQ(parcel->app_state.data() + 2 + 4, bytes.data() + bytes.size());
@@ -107,7 +107,7 @@ TEST(Parcel, OfAnIdleSessionIsSmall) {
 
 TEST(Parcel, CarriesADecoderThatGoesOn) {
   const std::vector<std::byte> bytes = pack(busy());
-  const auto parcel = unpack(bytes, kLimits);
+  const auto parcel = unpack(bytes, kThreeDoors);
   ASSERT_TRUE(parcel.has_value());
   auto decoder = wire::FrameDecoder::restore(parcel->decoder, wire::Role::server, 1'000);
   ASSERT_TRUE(decoder.has_value());

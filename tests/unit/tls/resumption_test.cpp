@@ -9,7 +9,7 @@
 namespace weir::tls {
 namespace {
 
-ClientOptions only(int version, SSL_SESSION* session = nullptr) {
+ClientOptions resuming(int version, SSL_SESSION* session = nullptr) {
   return {.min_version = version, .max_version = version, .session = session};
 }
 
@@ -19,7 +19,7 @@ class ResumptionTest : public testing::TestWithParam<int> {
   Session connect(Context& context, SSL_SESSION* session, bool resumes) {
     // A copy, as OpenSSL's clients use a session once.
     const Session copy{session != nullptr ? SSL_SESSION_dup(session) : nullptr};
-    Client client{only(GetParam(), copy.get())};
+    Client client{resuming(GetParam(), copy.get())};
     Server server{context};
     exchange(client, server);
     EXPECT_TRUE(server.stream->established()) << server.stream->why();
@@ -109,7 +109,7 @@ TEST(Resumption, OneTicketASessionAndAFreshOneForEachResumption) {
   Service service{{make_credential()}};
   Session session;
   for (int i = 0; i < 3; ++i) {
-    Client client{only(TLS1_3_VERSION, session.get())};
+    Client client{resuming(TLS1_3_VERSION, session.get())};
     Server server{service.context};
     exchange(client, server);
     EXPECT_EQ(server.stream->resumed(), i > 0);
@@ -121,11 +121,11 @@ TEST(Resumption, OneTicketASessionAndAFreshOneForEachResumption) {
 
 TEST(Resumption, AnUnchangedKeyLeavesTheClientItsTicketInOneTwo) {
   Service service{{make_credential()}};
-  Client first{only(TLS1_2_VERSION)};
+  Client first{resuming(TLS1_2_VERSION)};
   Server to_first{service.context};
   exchange(first, to_first);
   const Session session = first.take_session();
-  Client second{only(TLS1_2_VERSION, session.get())};
+  Client second{resuming(TLS1_2_VERSION, session.get())};
   Server to_second{service.context};
   exchange(second, to_second);
   EXPECT_TRUE(second.resumed());

@@ -18,6 +18,8 @@ namespace weir::wire {
 
 constexpr MaskKey kTestKey{std::byte{0x37}, std::byte{0xfa}, std::byte{0x21}, std::byte{0x3d}};
 constexpr std::uint64_t kNoLimit = UINT64_MAX;
+constexpr Role kServer = Role::server;
+constexpr Role kClient = Role::client;
 
 /// A frame by its first byte (FIN, RSV, opcode) and its payload.
 struct RawFrame {

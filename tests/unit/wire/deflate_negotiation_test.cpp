@@ -9,7 +9,7 @@
 namespace weir::wire {
 namespace {
 
-using Kind = DeflateAnswer::Kind;
+using AnswerKind = DeflateAnswer::Kind;
 using Lines = std::vector<std::string_view>;
 
 constexpr DeflateRules kShared{.mode = Compression::shared};
@@ -173,7 +173,7 @@ TEST(NegotiateDeflate, AgreesToTheseOffersInTheseWords) {
   for (const AgreedCase& c : kAgreed) {
     SCOPED_TRACE(c.what);
     const DeflateAnswer answer = negotiate_deflate(c.lines, c.rules);
-    ASSERT_EQ(answer.kind, Kind::agreed);
+    ASSERT_EQ(answer.kind, AnswerKind::agreed);
     EXPECT_EQ(answer.response, c.response);
     EXPECT_EQ(answer.terms.server_no_context_takeover, c.terms.server_no_context_takeover);
     EXPECT_EQ(answer.terms.client_no_context_takeover, c.terms.client_no_context_takeover);
@@ -187,7 +187,7 @@ TEST(NegotiateDeflate, TakesEachWindowFrom8To15) {
     const std::string line = "permessage-deflate; client_max_window_bits=" + std::to_string(bits) +
                              "; server_max_window_bits=" + std::to_string(bits);
     const DeflateAnswer answer = negotiate_deflate(Lines{line}, kDedicated);
-    ASSERT_EQ(answer.kind, Kind::agreed) << line;
+    ASSERT_EQ(answer.kind, AnswerKind::agreed) << line;
     EXPECT_EQ(answer.terms.server_window_bits, bits);
     EXPECT_EQ(answer.terms.client_window_bits, bits);
   }
@@ -235,7 +235,7 @@ TEST(NegotiateDeflate, DeclinesTheseOffersAndNotTheConnection) {
   for (const DeflateRules& rules : {kShared, kDedicated}) {
     for (const Unanswered& c : kDeclined) {
       const DeflateAnswer answer = negotiate_deflate(Lines{c.line}, rules);
-      EXPECT_EQ(answer.kind, Kind::none) << c.what;
+      EXPECT_EQ(answer.kind, AnswerKind::none) << c.what;
       EXPECT_TRUE(answer.response.empty()) << c.what;
     }
   }
@@ -269,17 +269,17 @@ constexpr Unanswered kMalformed[] = {
 TEST(NegotiateDeflate, TellsAMalformedHeaderFromAnOfferThatIsDeclined) {
   for (const DeflateRules& rules : {kShared, kDedicated}) {
     for (const Unanswered& c : kMalformed) {
-      EXPECT_EQ(negotiate_deflate(Lines{c.line}, rules).kind, Kind::malformed) << c.what;
+      EXPECT_EQ(negotiate_deflate(Lines{c.line}, rules).kind, AnswerKind::malformed) << c.what;
     }
     const Lines behind{"permessage-deflate", "foo;"};
-    EXPECT_EQ(negotiate_deflate(behind, rules).kind, Kind::malformed) << "on a later line";
+    EXPECT_EQ(negotiate_deflate(behind, rules).kind, AnswerKind::malformed) << "on a later line";
   }
 }
 
 TEST(NegotiateDeflate, AnswersNothingWhereNothingIsAskedOrAllowed) {
-  EXPECT_EQ(negotiate_deflate({}, kShared).kind, Kind::none);
-  EXPECT_EQ(negotiate_deflate(Lines{"permessage-deflate"}, {}).kind, Kind::none);
-  EXPECT_EQ(negotiate_deflate(Lines{"foo;"}, {}).kind, Kind::malformed) << "also when off";
+  EXPECT_EQ(negotiate_deflate({}, kShared).kind, AnswerKind::none);
+  EXPECT_EQ(negotiate_deflate(Lines{"permessage-deflate"}, {}).kind, AnswerKind::none);
+  EXPECT_EQ(negotiate_deflate(Lines{"foo;"}, {}).kind, AnswerKind::malformed) << "also when off";
 }
 
 }  // namespace

@@ -85,11 +85,11 @@ std::string echoes(std::size_t bytes, unsigned seed) {
   return text;
 }
 
-struct Kind {
+struct ContentKind {
   std::string_view what;
   std::string (*make)(std::size_t bytes, unsigned seed);
 };
-constexpr Kind kKinds[] = {
+constexpr ContentKind kKinds[] = {
     {"prose", prose},
     {"noise", noise},
     {"echoes", echoes},
@@ -106,7 +106,7 @@ TEST(Deflater, WritesWhatInflatesToTheMessageWithinItsWindow) {
     for (const bool takeover : {false, true}) {
       Deflater deflater{static_cast<std::uint8_t>(bits), takeover};
       ReferenceInflate reference{std::size_t{1} << bits};
-      for (const Kind& kind : kKinds) {
+      for (const ContentKind& kind : kKinds) {
         for (const std::size_t size : kSizes) {
           const std::string message = kind.make(size, static_cast<unsigned>(size));
           if (!takeover) reference.forget();
@@ -164,7 +164,7 @@ TEST(Deflater, WritesTheExamplesOfTheRfc) {
 
 TEST(Deflater, SaysOfAMessageAloneTheSameWhateverWentBefore) {
   Deflater used{15, false};
-  for (const Kind& kind : kKinds) {
+  for (const ContentKind& kind : kKinds) {
     for (const std::size_t size : kSizes) {
       const std::string message = kind.make(size, 3);
       Deflater fresh{15, false};
@@ -193,7 +193,7 @@ TEST(Deflater, TouchesNothingOutsideTheMessageAndItsOwnRoom) {
   std::vector<std::size_t> sizes(std::begin(kSizes), std::end(kSizes));
   for (std::size_t size = 1; size < 700; ++size) sizes.push_back(size);
   for (Deflater& deflater : deflaters) {
-    for (const Kind& kind : kKinds) {
+    for (const ContentKind& kind : kKinds) {
       for (const std::size_t size : sizes) {
         const std::string text = kind.make(size, static_cast<unsigned>(size));
         for (const auto place : {in.at_the_end(size), in.at_the_beginning(size)}) {

@@ -17,13 +17,13 @@ using Events = std::vector<std::string>;
 constexpr unsigned kText = 0x81, kBinary = 0x82, kClose = 0x88, kPing = 0x89, kPong = 0x8a;
 constexpr unsigned kTextBegin = 0x01, kBinaryBegin = 0x02, kMiddle = 0x00, kEnd = 0x80;
 
-struct Case {
+struct TakenFrameCase {
   std::string what;
   std::vector<RawFrame> frames;
   Events expected;
 };
 
-const Case kTaken[] = {
+const TakenFrameCase kTaken[] = {
     {"a text message", {{kText, "Hello"}}, {"text[Hello]"}},
     {"a binary message of any bytes", {{kBinary, "\xff\0\x80"s}}, {"binary[\xff\0\x80]"s}},
     {"an empty text message", {{kText, ""}}, {"text[]"}},
@@ -72,7 +72,7 @@ const Case kTaken[] = {
 };
 
 TEST(FrameDecoder, TakesEachCaseInBothRolesHoweverItIsCut) {
-  for (const Case& c : kTaken) {
+  for (const TakenFrameCase& c : kTaken) {
     for (const Role role : {Role::server, Role::client}) {
       SCOPED_TRACE(c.what + (role == Role::server ? ", as a server" : ", as a client"));
       const std::string wire = wire_form(role, c.frames);

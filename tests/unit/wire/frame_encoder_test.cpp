@@ -72,12 +72,12 @@ TEST(EncodeClosePayload, IsEmptyWithoutAStatus) {
   EXPECT_EQ(close_payload(CloseCode::no_status, "unsaid"), "");
 }
 
-struct Cut {
+struct HeaderCut {
   std::size_t ascii_before;
   std::string_view character;  // and more behind it, past the room there is
   std::size_t kept;
 };
-constexpr Cut kCuts[] = {
+constexpr HeaderCut kCuts[] = {
     {123, "x", 123},
     {121, "\xc3\xa9", 123},  // just fits
     {122, "\xc3\xa9", 122},
@@ -91,7 +91,7 @@ constexpr Cut kCuts[] = {
 };
 
 TEST(EncodeClosePayload, CutsTheReasonBetweenCharacters) {
-  for (const Cut& cut : kCuts) {
+  for (const HeaderCut& cut : kCuts) {
     const std::string reason = std::string(cut.ascii_before, 'r') + std::string{cut.character};
     EXPECT_EQ(close_payload(CloseCode::normal, reason + "more"),
               "\x03\xe8" + reason.substr(0, cut.kept))

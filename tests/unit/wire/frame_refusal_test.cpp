@@ -15,18 +15,15 @@ namespace {
 using namespace std::string_view_literals;
 using Events = std::vector<std::string>;
 
-struct Case {
+struct RefusedFrameCase {
   std::string_view what;
   Role role;
   FrameError error;
   std::string_view wire;
 };
 
-constexpr Role kServer = Role::server;
-constexpr Role kClient = Role::client;
-
 // Masked cases use the key 00 00 00 00, so that the payload reads as it is.
-constexpr Case kRefused[] = {
+constexpr RefusedFrameCase kRefusedFrames[] = {
     {"clients must mask", kServer, FrameError::unmasked,
      "\x81\x01"
      "a"sv},
@@ -99,7 +96,7 @@ void expect_refused(Role role, std::uint64_t limit, std::string_view wire, Frame
 }
 
 TEST(FrameDecoder, RefusesEachCaseHoweverItIsCut) {
-  for (const Case& c : kRefused) {
+  for (const RefusedFrameCase& c : kRefusedFrames) {
     SCOPED_TRACE(c.what);
     expect_refused(c.role, kNoLimit, c.wire, c.error);
   }

@@ -19,9 +19,6 @@ using Events = std::vector<std::string>;
 using Stage = FrameDecoder::Stage;
 using State = FrameDecoder::State;
 
-constexpr Role kServer = Role::server;
-constexpr Role kClient = Role::client;
-
 /// `decoder` as it is once it has moved. Where it stands is the same, and so is how it is written.
 FrameDecoder moved(const FrameDecoder& decoder, Role role, std::uint64_t bytes_max) {
   const State state = decoder.save();

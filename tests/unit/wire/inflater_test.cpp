@@ -17,7 +17,7 @@ namespace weir::wire {
 namespace {
 
 using namespace std::string_literals;
-using Kind = Inflater::Step::Kind;
+using StepKind = Inflater::Step::Kind;
 
 constexpr std::string_view kCorrupt = "(corrupt)";
 
@@ -33,10 +33,10 @@ std::string inflated(Inflater& inflater, std::string_view payload, std::size_t i
     while (true) {
       Bytes room(out_size);
       const Inflater::Step step = inflater.inflate(in, payload.empty(), room);
-      if (step.kind == Kind::corrupt) return std::string{kCorrupt};
+      if (step.kind == StepKind::corrupt) return std::string{kCorrupt};
       EXPECT_LE(step.bytes, room.size());
       text += to_text(std::span{room}.first(step.bytes));
-      if (step.kind == Kind::done) break;
+      if (step.kind == StepKind::done) break;
       EXPECT_EQ(step.bytes, room.size()) << "there was room to go on";
       if (step.bytes < room.size()) return "(stuck)";
     }
@@ -111,15 +111,15 @@ std::string final_block_that_ends_in_the_byte_of_its_text() {
   return out;
 }
 
-struct Case {
+struct TakenCase {
   std::string what;
   std::string payload;
   std::string expected;
 };
 
-std::vector<Case> taken() {
+std::vector<TakenCase> taken() {
   // RFC 7692, 7.2.3.1 to 7.2.3.6
-  std::vector<Case> cases{
+  std::vector<TakenCase> cases{
       {"a block of fixed codes", "\xf2\x48\xcd\xc9\xc9\x07\x00"s, "Hello"},
       {"a stored block", "\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00"s, "Hello"},
       {"a final block", "\xf3\x48\xcd\xc9\xc9\x07\x00\x00"s, "Hello"},
@@ -170,7 +170,7 @@ std::vector<Case> taken() {
 }
 
 TEST(Inflater, TakesEachCaseInEveryCutOfInputAndRoom) {
-  for (const Case& c : taken()) {
+  for (const TakenCase& c : taken()) {
     for (const bool takeover : {false, true}) {
       SCOPED_TRACE(c.what + (takeover ? ", in a context" : ", alone"));
       Inflater inflater{15, takeover};
@@ -186,7 +186,7 @@ TEST(Inflater, TakesEachCaseInEveryCutOfInputAndRoom) {
 }
 
 TEST(Inflater, AgreesWithADecoderWrittenFromTheRfc) {
-  for (const Case& c : taken()) {
+  for (const TakenCase& c : taken()) {
     if (c.payload.empty() || c.what.ends_with("nothing behind it")) continue;
     EXPECT_EQ(ReferenceInflate{32'768}.message(c.payload), c.expected) << c.what;
   }
@@ -198,30 +198,30 @@ TEST(Inflater, NeedsNoRoomToSeeTheEnd) {
   std::span<const std::byte> in{payload};
   Bytes room(5);
   const Inflater::Step step = inflater.inflate(in, true, room);
-  EXPECT_EQ(step.kind, Kind::done);
+  EXPECT_EQ(step.kind, StepKind::done);
   EXPECT_EQ(to_text(room), "Hello");
 
   in = payload;
   const Inflater::Step none = inflater.inflate(in, true, {});
-  EXPECT_EQ(none.kind, Kind::more_room);
+  EXPECT_EQ(none.kind, StepKind::more_room);
   EXPECT_EQ(none.bytes, 0U);
-  EXPECT_EQ(inflater.inflate(in, true, room).kind, Kind::done) << "and on from there";
+  EXPECT_EQ(inflater.inflate(in, true, room).kind, StepKind::done) << "and on from there";
   EXPECT_EQ(to_text(room), "Hello");
 }
 
 TEST(Inflater, TakesAMessageWhoseEndIsToldLater) {
   for (const bool takeover : {false, true}) {
     Inflater inflater{15, takeover};
-    for (const Case& c : taken()) {
+    for (const TakenCase& c : taken()) {
       const Bytes payload = to_bytes(c.payload);
       std::span<const std::byte> in{payload};
       Bytes room(4'096);
       const Inflater::Step before = inflater.inflate(in, false, room);
-      ASSERT_EQ(before.kind, Kind::done) << c.what;
+      ASSERT_EQ(before.kind, StepKind::done) << c.what;
       ASSERT_TRUE(in.empty());
       const Inflater::Step after =
           inflater.inflate(in, true, std::span{room}.subspan(before.bytes));
-      ASSERT_EQ(after.kind, Kind::done) << c.what;
+      ASSERT_EQ(after.kind, StepKind::done) << c.what;
       ASSERT_EQ(to_text(std::span{room}.first(before.bytes + after.bytes)), c.expected) << c.what;
     }
   }
@@ -251,7 +251,7 @@ TEST(Inflater, ForgetsAMessageThatIsGivenUp) {
     const Bytes half = to_bytes(payload.substr(0, taken_bytes));
     std::span<const std::byte> in{half};
     Bytes room(4'096);
-    ASSERT_EQ(inflater.inflate(in, false, room).kind, Kind::done);
+    ASSERT_EQ(inflater.inflate(in, false, room).kind, StepKind::done);
     inflater.reset();
     ASSERT_EQ(inflated(inflater, payload), text);
   }
@@ -294,18 +294,18 @@ TEST(Inflater, KeepsToItsRoomHoweverMuchIsInside) {
   std::span<const std::byte> in{bytes};
   Bytes room(65'536);
   const Inflater::Step step = inflater.inflate(in, true, room);
-  EXPECT_EQ(step.kind, Kind::more_room);
+  EXPECT_EQ(step.kind, StepKind::more_room);
   EXPECT_EQ(step.bytes, room.size());
   EXPECT_GT(in.size(), payload.size() * 9 / 10) << "and what it is made of is still there";
   inflater.reset();
   EXPECT_EQ(inflated(inflater, "\x00"s), "");
 }
 
-struct BadCase {
+struct BadStreamCase {
   std::string_view what;
   std::string payload;
 };
-const BadCase kRefused[] = {
+const BadStreamCase kBadStreams[] = {
     {"a block of type 3", "\x07"s},
     {"a stored block whose length is not its complement's", "\x00\x05\x00\xfa\xfe"s},
     {"a stored block that is cut short", "\x00\x05\x00\xfa\xffHel"s},
@@ -319,7 +319,7 @@ const BadCase kRefused[] = {
 };
 
 TEST(Inflater, RefusesEachCaseInEveryCut) {
-  for (const BadCase& c : kRefused) {
+  for (const BadStreamCase& c : kBadStreams) {
     for (const bool takeover : {false, true}) {
       SCOPED_TRACE(c.what);
       for (std::size_t in = 1; in <= c.payload.size(); ++in) {
@@ -380,9 +380,9 @@ TEST(Inflater, CanBeMovedInTheMiddleOfAMessage) {
   std::span<const std::byte> in{bytes};
   Bytes room(2'000);
   const Inflater::Step step = before.inflate(in, true, std::span{room}.first(77));
-  ASSERT_EQ(step.kind, Kind::more_room);
+  ASSERT_EQ(step.kind, StepKind::more_room);
   Inflater after = std::move(before);
-  EXPECT_EQ(after.inflate(in, true, std::span{room}.subspan(77)).kind, Kind::done);
+  EXPECT_EQ(after.inflate(in, true, std::span{room}.subspan(77)).kind, StepKind::done);
   EXPECT_TRUE(to_text(room) == text);
 }
 

@@ -13,7 +13,7 @@
 namespace weir::wire {
 namespace {
 
-constexpr MaskKey kKey{std::byte{0x37}, std::byte{0xfa}, std::byte{0x21}, std::byte{0x3d}};
+constexpr MaskKey kMaskKey{std::byte{0x37}, std::byte{0xfa}, std::byte{0x21}, std::byte{0x3d}};
 
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kLengthMax = 1'024;
@@ -34,14 +34,14 @@ Bytes pattern(std::size_t size) {
 
 TEST(Mask, TheScalarDefinitionIsThatOfTheRfc) {
   Bytes hello = to_bytes("\x7f\x9f\x4d\x51\x58");  // RFC 6455, section 5.7
-  apply_mask_scalar(hello, kKey, 0);
+  apply_mask_scalar(hello, kMaskKey, 0);
   EXPECT_EQ(to_text(hello), "Hello");
 }
 
 TEST(Mask, TheScalarDefinitionGoesOnAtThePhase) {
   Bytes hello = to_bytes("\x7f\x9f\x4d\x51\x58");
-  apply_mask_scalar(std::span{hello}.first(3), kKey, 0);
-  apply_mask_scalar(std::span{hello}.subspan(3), kKey, 3);
+  apply_mask_scalar(std::span{hello}.first(3), kMaskKey, 0);
+  apply_mask_scalar(std::span{hello}.subspan(3), kMaskKey, 3);
   EXPECT_EQ(to_text(hello), "Hello");
 }
 
@@ -62,12 +62,12 @@ TEST_P(MaskKernels, AgreeWithTheScalarAndTouchNothingElse) {
     for (std::size_t begin = kMargin; begin < kMargin + kAlignment; ++begin) {
       // By definition, for the longest run: the shorter ones are its beginnings.
       Bytes masked = original;
-      apply_mask_scalar(std::span{masked}.subspan(begin, kLengthMax), kKey, phase);
+      apply_mask_scalar(std::span{masked}.subspan(begin, kLengthMax), kMaskKey, phase);
       for (std::size_t length = 0; length <= kLengthMax; ++length) {
         const std::size_t margin = begin - kMargin;
         const std::size_t end = begin + length;
         std::memcpy(buffer + margin, original.data() + margin, end + kMargin - margin);
-        GetParam().apply({buffer + begin, length}, kKey, phase);
+        GetParam().apply({buffer + begin, length}, kMaskKey, phase);
         const bool agrees = std::memcmp(buffer + margin, original.data() + margin, kMargin) == 0 &&
                             std::memcmp(buffer + begin, masked.data() + begin, length) == 0 &&
                             std::memcmp(buffer + end, original.data() + end, kMargin) == 0;
@@ -81,20 +81,20 @@ TEST_P(MaskKernels, AgreeWithTheScalarAndTouchNothingElse) {
 TEST_P(MaskKernels, TakePhasesPastFour) {
   Bytes expected = pattern(100);
   Bytes actual = expected;
-  apply_mask_scalar(expected, kKey, 7);
-  GetParam().apply(actual, kKey, (std::size_t{1} << 40) + 7);
+  apply_mask_scalar(expected, kMaskKey, 7);
+  GetParam().apply(actual, kMaskKey, (std::size_t{1} << 40) + 7);
   EXPECT_EQ(actual, expected);
 }
 
 TEST_P(MaskKernels, SayWhetherTheResultIsAscii) {
   for (std::size_t length = 0; length <= 1'100; length += length < 300 ? 1 : 100) {
     Bytes text(length, std::byte{0x7f});
-    apply_mask_scalar(text, kKey, 1);
-    EXPECT_TRUE(GetParam().apply(text, kKey, 1)) << length;
+    apply_mask_scalar(text, kMaskKey, 1);
+    EXPECT_TRUE(GetParam().apply(text, kMaskKey, 1)) << length;
     for (std::size_t at = 0; at < length; ++at) {
       text[at] = std::byte{0x80};
-      apply_mask_scalar(text, kKey, 2);
-      ASSERT_FALSE(GetParam().apply(text, kKey, 2)) << at << " of " << length;
+      apply_mask_scalar(text, kMaskKey, 2);
+      ASSERT_FALSE(GetParam().apply(text, kMaskKey, 2)) << at << " of " << length;
       text[at] = std::byte{0x7f};
     }
   }

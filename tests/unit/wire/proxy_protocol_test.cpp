@@ -146,14 +146,14 @@ TEST(ProxyProtocol, TakesNothingOnceItHasAnswered) {
   EXPECT_EQ(in.size(), 4U);
 }
 
-struct RefusedCase {
+struct RefusedHeaderCase {
   std::string_view what;
   std::string right;  // so far it could be right
   std::string wrong;  // its first byte cannot be
   ProxyError error;
 };
 
-const RefusedCase kRefused[] = {
+const RefusedHeaderCase kRefusedHeaders[] = {
     {"a request that came directly", "", "GET / HTTP/1.1", ProxyError::no_signature},
     {"a TLS hello that came directly", "", "\x16\x03\x01", ProxyError::no_signature},
     {"a method that begins as PROXY does", "P", "OST / HTTP/1.1", ProxyError::no_signature},
@@ -229,7 +229,7 @@ const RefusedCase kRefused[] = {
 };
 
 TEST(ProxyProtocol, RefusesEachCaseAtItsFirstWrongByte) {
-  for (const RefusedCase& c : kRefused) {
+  for (const RefusedHeaderCase& c : kRefusedHeaders) {
     SCOPED_TRACE(c.what);
     if (!c.right.empty()) {
       EXPECT_EQ(feed(c.right, {c.right.size()}).progress, Progress::need_more);

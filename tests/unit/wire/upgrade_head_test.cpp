@@ -20,7 +20,7 @@ UpgradeRules with_all() {
 }
 
 constexpr std::string_view kOriginLine = "Origin: https://example.com";
-constexpr std::string_view kAgreed =
+constexpr std::string_view kSwitched =
     "HTTP/1.1 101 Switching Protocols\r\n"
     "Upgrade: websocket\r\n"
     "Connection: Upgrade\r\n"
@@ -163,7 +163,7 @@ TEST(UpgradeHead, KnowsNamesInAnyCaseAndValuesInAnyBlanks) {
         request_in(as_is, "  \t ", "\t \t")}) {
     for_each_cut(text.size(), [&](const Cut& cut) {
       const Outcome outcome = feed(with_all(), text, cut);
-      ASSERT_EQ(outcome.response, kAgreed) << text;
+      ASSERT_EQ(outcome.response, kSwitched) << text;
       ASSERT_EQ(outcome.request.host, "server.example.com");
       ASSERT_EQ(outcome.request.origin, "https://example.com");
     });
@@ -219,7 +219,7 @@ TEST(UpgradeHead, MayBeOfVeryManyLines) {
     for (const Cut& cut :
          {Cut{text.size()}, Cut{1'000, text.size() - 1'000}, Cut(text.size(), 1)}) {
       const Outcome outcome = feed(rules, text, cut);
-      ASSERT_EQ(outcome.response, kAgreed) << lines.substr(0, 100);
+      ASSERT_EQ(outcome.response, kSwitched) << lines.substr(0, 100);
       ASSERT_EQ(outcome.request.subprotocol, "chat");
     }
   }

@@ -123,7 +123,7 @@ struct MalformedCase {
   std::string_view lines;
 };
 
-constexpr MalformedCase kMalformed[] = {
+constexpr MalformedCase kMalformedProtocols[] = {
     {"nothing", "Sec-WebSocket-Protocol:"},
     {"empty items alone", "Sec-WebSocket-Protocol: , ,"},
     {"a blank in a name", "Sec-WebSocket-Protocol: my chat"},
@@ -140,7 +140,7 @@ constexpr MalformedCase kMalformed[] = {
 
 TEST(UpgradeTerms, RefuseAMalformedListOfSubprotocolsWhetherOrNotAnyIsServed) {
   for (const UpgradeRules& rules : {UpgradeRules{}, UpgradeRules{.subprotocols = {"chat"}}}) {
-    for (const MalformedCase& c : kMalformed) {
+    for (const MalformedCase& c : kMalformedProtocols) {
       const std::string text = request({{"", c.lines}});
       for_each_cut(text.size(), [&](const Cut& cut) {
         ASSERT_EQ(feed(rules, text, cut).response,

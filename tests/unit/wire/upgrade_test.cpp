@@ -98,7 +98,7 @@ TEST(Upgrade, TakesNothingOnceItHasAnswered) {
   EXPECT_EQ(parser.response(), kSwitching);
 }
 
-struct RefusedCase {
+struct RefusedRequestCase {
   std::string_view what;
   std::vector<Edit> edits;
   unsigned status;
@@ -108,7 +108,7 @@ struct RefusedCase {
 constexpr std::string_view kKeyLine = "Sec-WebSocket-Key";
 constexpr std::string_view kVersionLine = "Sec-WebSocket-Version";
 
-const RefusedCase kRefused[] = {
+const RefusedRequestCase kRefusedRequests[] = {
     {"a line that is no request", {{"GET", "GET"}}, 400, "malformed"},
     {"a target with a blank", {{"GET", "GET /a b HTTP/1.1"}}, 400, "malformed"},
     {"a header line without a colon", {{"", "Nonsense"}}, 400, "malformed"},
@@ -235,7 +235,7 @@ void expect_refusal(const Outcome& outcome, unsigned status, std::string_view in
 
 TEST(Upgrade, RefusesEachCaseHoweverItIsCut) {
   const UpgradeRules rules{.paths = {"/chat", "/feed"}};
-  for (const RefusedCase& c : kRefused) {
+  for (const RefusedRequestCase& c : kRefusedRequests) {
     SCOPED_TRACE(c.what);
     const std::string text = request(c.edits);
     const Outcome whole = feed(rules, text);

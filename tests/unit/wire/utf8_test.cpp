@@ -120,13 +120,13 @@ TEST(Utf8, EachPairOfBytesFailsWhereItMust) {
   }
 }
 
-struct Case {
+struct Utf8Case {
   std::string_view what;
   std::string_view text;
   std::size_t first_bad;
 };
 
-constexpr Case kCases[] = {
+constexpr Utf8Case kUtf8Cases[] = {
     {"ASCII", "Hello", kNone},
     {"NUL is a character", "a\0b"sv, kNone},
     {"two, three and four bytes", "\xce\xba\xe1\xbd\xb9\xf0\x9f\x8c\x8a", kNone},
@@ -151,7 +151,7 @@ constexpr Case kCases[] = {
 };
 
 TEST(Utf8, FailsAtTheFirstBadByteHoweverTheTextIsCut) {
-  for (const Case& c : kCases) {
+  for (const Utf8Case& c : kUtf8Cases) {
     SCOPED_TRACE(c.what);
     expect_first_bad_byte(c.text, c.first_bad);
   }
