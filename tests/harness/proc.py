@@ -47,6 +47,20 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def cpu_nanoseconds(pid):
+    """The CPU time that `pid` has used, of all its tasks, to the nanosecond."""
+    used = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
+            used += int(file.read().split()[0])
+    return used
+
+
+def sleeps(pid):
+    """How often `pid` has gone to sleep by itself, for want of work."""
+    return int(status(pid)["voluntary_ctxt_switches"])
+
+
 def own_memory(pid):
     """Bytes of memory that `pid` has for itself: its heap and stacks, not what it maps of files or
     shares with its siblings."""
