@@ -3,6 +3,8 @@
 #include <malloc.h>
 
 #include <array>
+#include <functional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,8 +26,9 @@ struct Measured {
   std::size_t message = 0;
 };
 
-TEST(DeflateMemory, IsWhatTheWindowCallsFor) {
-  if (bytes_allocated() == 0) GTEST_SKIP() << "a sanitizer's allocator, which does not count";
+using MeasuredByBits = std::array<Measured, kWindowBitsMax + 1>;
+
+void measure(MeasuredByBits& measured) {
   const Bytes text(100'000, std::byte{'x'});
   Bytes payload(200'000), room(200'000);
   // All are kept, so that none is made of what another gave back; nothing else allocates.
@@ -33,7 +36,6 @@ TEST(DeflateMemory, IsWhatTheWindowCallsFor) {
   std::vector<Inflater> inflaters;
   deflaters.reserve(8);
   inflaters.reserve(8);
-  std::array<Measured, kWindowBitsMax + 1> measured;
   for (std::uint8_t bits = kWindowBitsMin; bits <= kWindowBitsMax; ++bits) {
     std::size_t before = bytes_allocated();
     const auto since = [&] { return bytes_allocated() - std::exchange(before, bytes_allocated()); };
@@ -47,6 +49,14 @@ TEST(DeflateMemory, IsWhatTheWindowCallsFor) {
     (void)inflaters.back().inflate(in, true, room);
     measured[bits].message = since();
   }
+}
+
+TEST(DeflateMemory, IsWhatTheWindowCallsFor) {
+  if (bytes_allocated() == 0) GTEST_SKIP() << "a sanitizer's allocator, which does not count";
+  MeasuredByBits measured;
+  // A thread begins with a heap of its own: in the program's there is what others gave back, which
+  // malloc counts as allocated all the time.
+  std::thread{measure, std::ref(measured)}.join();
   for (std::uint8_t bits = kWindowBitsMin; bits <= kWindowBitsMax; ++bits) {
     SCOPED_TRACE(static_cast<unsigned>(bits));
     EXPECT_LE(measured[bits].deflater, deflater_bytes(bits));
