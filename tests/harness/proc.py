@@ -1,6 +1,7 @@
 """What the kernel says about processes and their connections, read from /proc."""
 
 import os
+import re
 import select
 import signal
 import time
@@ -122,6 +123,11 @@ def descriptors(pid):
     return found
 
 
+# Of a line of /proc/net/tcp: the client's port, 0 of a listener, and the inode, 0 of a socket in no
+# process; between them state, queues, timer, retransmissions, uid and timeout.
+_CONNECTION = r"^ *\d+: [0-9A-F]{8}:%04X [0-9A-F]{8}:(?!0000)([0-9A-F]{4})(?: +\S+){6} +([1-9]\d*) "
+
+
 def held_ports(pid, server_port):
     """The client ports of the IPv4 connections to `server_port` that `pid` has accepted and holds."""
     inodes = {
@@ -129,13 +135,7 @@ def held_ports(pid, server_port):
         for what in descriptors(pid).values()
         if what.startswith("socket:[")
     }
-    ports = set()
+    # One expression over all of it: of the many lines most are of sockets that nobody holds.
     with open("/proc/net/tcp", encoding="ascii") as file:
-        next(file)
-        for line in file:
-            fields = line.split()
-            local, remote, inode = fields[1], fields[2], fields[9]
-            if inode in inodes and int(local.partition(":")[2], 16) == server_port:
-                if (port := int(remote.partition(":")[2], 16)) != 0:  # 0: the listener itself
-                    ports.add(port)
-    return ports
+        found = re.findall(_CONNECTION % server_port, file.read(), re.MULTILINE)
+    return {int(port, 16) for port, inode in found if inode in inodes}
