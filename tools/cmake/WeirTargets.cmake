@@ -33,9 +33,9 @@ function(weir_part name)
 endfunction()
 
 # weir_compile_plainly(FILES...): files that are Boost's code nearly all, and whose speed nobody
-# measures: not optimised, and not instrumented, which takes longest of all.
+# measures: hardly optimised, and not instrumented, which takes longest of all.
 function(weir_compile_plainly)
-  set(options -O0)
+  set(options -O1)
   if(WEIR_SANITIZE)
     list(APPEND options -fno-sanitize=all)
   endif()
