@@ -35,14 +35,22 @@ def client_frame(first, payload):
     return raw.header(first, len(payload)) + mask + masked(payload, mask)
 
 
-class Talker:
-    """One session. Its socket is non-blocking from here on."""
+class Closed(ConnectionError):
+    """weir has sent a close frame, with this payload."""
 
-    def __init__(self, address, number, compressed, dice):
+    def __init__(self, payload):
+        super().__init__(f"closed with {payload!r}")
+        self.payload = payload
+
+
+class Talker:
+    """One session, on a connection that is open already. Its socket is non-blocking from here on."""
+
+    def __init__(self, peer, number, compressed, dice):
         self.number = number
         self.dice = dice
         self.deflater = self.inflater = None
-        self.peer = raw.connect(address)
+        self.peer = peer
         self.peer.sendall(raw.request(headers=_DEFLATE if compressed else ()))
         head = raw.receive_head(self.peer)
         assert head.startswith(b"HTTP/1.1 101 "), head
@@ -114,7 +122,7 @@ class Talker:
         first, payload = self.got[0], bytes(self.got[begin : begin + size])
         del self.got[: begin + size]
         if first == 0x88:
-            raise ConnectionError(f"closed with {payload!r}")
+            raise Closed(payload)
         if first == 0xC2 and self.inflater:
             payload = self.inflater.decompress(payload + b"\0\0\xff\xff")
         elif first != 0x82:
@@ -132,7 +140,8 @@ class Talkers:
 
     def __init__(self, test, server, count, compressed=False):
         self.all = [
-            Talker(server.address, i, compressed and i % 4 == 0, random.Random(i)) for i in range(count)
+            Talker(raw.connect(server.address), i, compressed and i % 4 == 0, random.Random(i))
+            for i in range(count)
         ]
         self._stop = False
         self._failure = None
