@@ -274,7 +274,7 @@ void Master::on_word(std::uint32_t slot, std::string_view line) {
   worker.state = WorkerState::serving;
   if (in_charge_) steering_.table().mark_serving(slot);
   spdlog::info("slot {}: worker {} {}", slot, worker.pid, in_charge_ ? "serves" : "is ready");
-  if (ready_once_) return slot_serves();
+  if (ready_once_) return open_new_slots();
   check_all_ready();
 }
 
@@ -330,7 +330,7 @@ void Master::on_exit(std::uint32_t slot) {
     if (exit.si_code != CLD_EXITED || exit.si_status != 0)
       spdlog::error("slot {}: worker {} ended with {}", slot, pid, describe(exit));
     slot_is_left(slot);
-    return look_at_resizing(monotonic_now());
+    return finish_retiring_if_left();
   }
   if (worker.state == WorkerState::draining && exit.si_code == CLD_EXITED && exit.si_status == 0) {
     spdlog::info("slot {}: worker {} has drained; its successor starts now", slot, pid);

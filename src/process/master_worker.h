@@ -34,6 +34,7 @@ struct Master::Worker {
   std::string word;
   std::deque<News> news;  // that it has not been told, oldest first
   bool closed = false;    // the slot's listeners are, for it goes
+  bool letters = false;   // there may be some in its inbox, for others to read: it has gone
   std::uint64_t busy_ns_sampled = 0;
   double busy = 0;
 };

@@ -139,8 +139,8 @@ Result<void> Master::keep_connections_off() {
   return {};
 }
 
-/// Once each new slot has a worker that serves, sessions move to them.
-void Master::slot_serves() {
+/// Once each new slot has a worker that serves, all connections may come to them.
+void Master::open_new_slots() {
   if (!resizing_.new_from) return;
   for (std::uint32_t slot = *resizing_.new_from; slot < resizing_.staying; ++slot)
     if (workers_[slot]->state != WorkerState::serving) return;
@@ -190,13 +190,12 @@ Result<void> Master::begin_retiring(std::uint32_t count, const Staffing& staffin
 
 void Master::look_at_resizing(Instant now) {
   tell_news();
+  open_new_slots();
   level_new_slots(now);
   if (!resizing_.handing_over) return;
   hand_over(now);
   close_slots(now);
-  for (std::uint32_t slot = resizing_.staying; slot < options_.workers; ++slot)
-    if (workers_[slot]->state != WorkerState::gone || !forward_letters(slot)) return;
-  finish_retiring();
+  finish_retiring_if_left();
 }
 
 void Master::hand_over(Instant now) {
@@ -230,16 +229,21 @@ void Master::slot_is_left(std::uint32_t slot) {
   worker.state = WorkerState::gone;
   worker.news.clear();
   inboxes_.shut(slot);
+  worker.letters = true;
 }
 
 /// Posts what is left in the inbox of a slot without a worker to one that stays, unread but for
 /// its kind. False while there is no room for all.
 bool Master::forward_letters(std::uint32_t slot) {
+  if (!workers_[slot]->letters) return true;
   Inbox inbox{inboxes_.reader(slot)};
   for (;;) {
     Letter letter;
     const Inbox::Look look = inbox.look(letter);
-    if (look == Inbox::Look::empty) return true;
+    if (look == Inbox::Look::empty) {
+      workers_[slot]->letters = false;
+      return true;
+    }
     if (look == Inbox::Look::no_room) return false;
     const bool session = look == Inbox::Look::letter && letter.fd;
     if (session) {
@@ -269,7 +273,9 @@ std::uint32_t Master::emptiest_staying() const {
   return best;
 }
 
-void Master::finish_retiring() {
+void Master::finish_retiring_if_left() {
+  for (std::uint32_t slot = resizing_.staying; slot < options_.workers; ++slot)
+    if (workers_[slot]->state != WorkerState::gone || !forward_letters(slot)) return;
   const std::uint32_t count = resizing_.staying;
   steering_.set_slots(count);
   listeners_.shrink(count);

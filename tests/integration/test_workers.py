@@ -3,6 +3,7 @@ no byte is wrong, and nothing is left of what went."""
 
 import os
 import socket
+import unittest
 
 from harness import proc, raw
 from harness.certificates import Certificates, careless
@@ -16,6 +17,8 @@ from harness.talkers import Talkers
 NEVER_HUNG = ("--hang-threshold", "0")
 CAP_NET_BIND_SERVICE = 10
 NO_PROGRAM = ("--steer-backend", "none")
+
+needs_root = unittest.skipUnless(os.geteuid() == 0, "becoming another user takes root")
 
 
 def passed_socket(test, address=("127.0.0.1", 0)):
@@ -59,6 +62,14 @@ class WorkersTest(WeirTest):
         answer = server.ask(b'{"command":"workers","count":%d}' % count)
         self.assertEqual(answer, {"ok": False, "error": error})
 
+    def await_all_accept(self, server):
+        """Clients that come now are every worker's, where they are not sent to the emptiest one."""
+        before = server.column("accepted")
+        server.await_status(
+            lambda seen: all(w["accepted"] > b for w, b in zip(seen["workers"], before, strict=True)),
+            "every worker accepts",
+        )
+
     def open_sessions(self, server, count):
         peers = []
         for _ in range(count):
@@ -100,6 +111,8 @@ class TrafficTest(WorkersTest):
             self.await_workers(server, workers)
             talkers.more()
             comers.more()
+            if NO_PROGRAM[0] in flags:
+                self.await_all_accept(server)
         came = comers.finish()
         self.assertEqual(comers.failures, [])
         echoes = talkers.finish()
@@ -127,6 +140,32 @@ class TrafficTest(WorkersTest):
     @needs_ebpf
     def test_again_and_again(self):
         self.check_scaling(begin=3, then=(5, 2, 4, 1, 3, 1, 6, 2))
+
+    def check_in_haste(self, *flags):
+        """No number waits for the one before it, unless workers are still ending."""
+        server = self.start_weir(*NEVER_HUNG, *flags, workers=2)
+        talkers = Talkers(self, server, scaled(100))
+        comers = Comers(self, server, 4)
+        comers.more()
+        for first, second in ((3, 5), (7, 6), (7, 1), (2, 8), (9, 4)):
+            self.begin(server, first)
+            self.begin(server, second)
+            self.await_workers(server, second)
+            talkers.more()
+            if NO_PROGRAM[0] in flags:
+                self.await_all_accept(server)
+        comers.finish()
+        self.assertEqual(comers.failures, [])
+        talkers.finish()
+        self.assertEqual(talkers.broken(), set())
+        self.await_counted(server, len(talkers.all))
+
+    @needs_ebpf
+    def test_in_haste(self):
+        self.check_in_haste()
+
+    def test_in_haste_without_a_program_in_the_kernel(self):
+        self.check_in_haste(*NO_PROGRAM)
 
     @needs_ebpf
     def test_under_a_hash_policy(self):
@@ -191,6 +230,31 @@ class GrowingTest(WorkersTest):
         self.await_counted(server, most)
         self.scale(server, 1)
         self.echo_all(peers)
+
+
+    def test_old_workers_stay_on_their_cpu_and_new_ones_have_none_where_there_are_too_few(self):
+        cpus = sorted(os.sched_getaffinity(0))
+        server = self.start_weir(*NO_PROGRAM, workers=1)
+        seen = self.scale(server, len(cpus) + 1)
+        self.assertEqual([w["cpu"] for w in seen["workers"]], [cpus[0]] + [None] * len(cpus))
+        seen = self.scale(server, 1)
+        self.assertEqual([w["cpu"] for w in seen["workers"]], cpus[:1])
+
+    def test_more_listen_addresses_than_a_letter_takes_descriptors(self):
+        """A worker that runs has every listener of the new one."""
+        listen = [f"127.0.{1 + i // 250}.{1 + i % 250}:0" for i in range(300)]
+        server = self.start_weir(*NEVER_HUNG, *NO_PROGRAM, listen=listen, workers=1)
+        first = server.workers()[0]["pid"]
+        held = len(proc.descriptors(first))
+        self.scale(server, 2)
+        server.await_status(
+            lambda _: len(proc.descriptors(first)) == held + 1 + len(listen), "it has them and an inbox"
+        )
+        for address in (server.addresses[0], server.addresses[252], server.addresses[299]):
+            with raw.open_session(address) as peer:
+                self.echo_all([peer])
+        self.scale(server, 1)
+        server.await_status(lambda _: len(proc.descriptors(first)) == held, "it has let them go")
 
 
 class GoingTest(WorkersTest):
@@ -358,6 +422,7 @@ class PassedTest(WorkersTest):
         self.scale(server, 2)
         self.echo_all(peers)
 
+    @needs_root
     def test_beside_anothers_socket_there_can_be_no_more(self):
         """And all is as it was: the first worker goes on alone."""
         user = ("setpriv", "--reuid", "65534", "--clear-groups")
@@ -376,6 +441,7 @@ class PassedTest(WorkersTest):
         self.assertEqual(len(proc.descriptors(server.pid)), held)
 
 
+@needs_root
 class PrivilegeTest(WorkersTest):
     def test_a_port_below_1024_is_listened_on_again_after_privileges_are_gone(self):
         port = next(p for p in range(1_023, 600, -1) if self.is_free(p))

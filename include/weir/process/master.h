@@ -274,7 +274,7 @@ class Master {
   [[nodiscard]] Result<void> begin_retiring(std::uint32_t count, const Staffing& staffing);
   void resize_parts(std::uint32_t slots);
   [[nodiscard]] Result<void> keep_connections_off();
-  void slot_serves();
+  void open_new_slots();
   void level_new_slots(Instant now);
   void look_at_resizing(Instant now);
   void hand_over(Instant now);
@@ -282,7 +282,7 @@ class Master {
   void slot_is_left(std::uint32_t slot);
   [[nodiscard]] bool forward_letters(std::uint32_t slot);
   [[nodiscard]] std::uint32_t emptiest_staying() const;
-  void finish_retiring();
+  void finish_retiring_if_left();
   void tell_all(bool joined, std::uint32_t slot);
   void tell_news();
   void tell_news(std::uint32_t slot);
