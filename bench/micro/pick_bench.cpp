@@ -23,7 +23,7 @@ void BM_pick(benchmark::State& state) {
   state.SetLabel(std::string{to_string(policy)});
 
   auto table = LoadTable::in_shared_memory().value();
-  table.configure({.slots = slots, .policy = policy, .weights = {}});
+  table.configure({.slots = slots, .policy = policy, .weights = {}, .cpus = {0}});
   for (std::uint32_t slot = 0; slot < slots; ++slot) {
     table.raw().row[slot].awake_at_ns = kNow;
     table.mark_serving(slot);
@@ -41,7 +41,8 @@ void BM_pick(benchmark::State& state) {
 BENCHMARK(BM_pick)
     ->ArgNames({"policy", "slots"})
     ->ArgsProduct({{WEIR_LEAST_CONNECTIONS, WEIR_TWO_CHOICES, WEIR_ROUND_ROBIN,
-                    WEIR_WEIGHTED_ROUND_ROBIN, WEIR_SOURCE_HASH, WEIR_TUPLE_HASH},
+                    WEIR_WEIGHTED_ROUND_ROBIN, WEIR_SOURCE_HASH, WEIR_TUPLE_HASH, WEIR_CPU_LOCAL,
+                    WEIR_LEAST_LOAD, WEIR_PREDICTIVE},
                    {2, 16, 64, 256, 1024}});
 
 }  // namespace

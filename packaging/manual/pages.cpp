@@ -78,6 +78,16 @@ constexpr std::array kPolicies{
           "By the client's address: a client keeps its worker, and a worker that is "
           "lost moves its own clients only."},
     Entry{"tuple-hash", "By the client's address and port."},
+    Entry{"cpu-local",
+          "The worker bound (--pin) to the CPU that the connection came in on, unless it has more "
+          "than 1.25 times the mean; then the one with the fewest connections."},
+    Entry{"least-load",
+          "The worker whose connections, busy time and backlog, taken together, are least. For "
+          "sessions of which some cost far more than others."},
+    Entry{"predictive",
+          "The worker for which the least busy time is forecast, by a model of its connections, "
+          "busy time and traffic that is fitted all the time. While it has little to go by, or is "
+          "no better than counting connections, the one with the fewest connections."},
 };
 
 constexpr std::array kExitStatus{

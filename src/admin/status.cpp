@@ -74,8 +74,9 @@ bool each_member_of_service(Service& status, Visit visit) {
   return visit("master_pid", status.master_pid) && visit("version", status.version) &&
          visit("policy", status.policy) && visit("backend", status.backend) &&
          visit("listen", status.listen) && visit("connections", status.connections) &&
-         visit("imbalance", status.imbalance) && visit("counters", status.counters) &&
-         visit("workers", status.workers);
+         visit("imbalance", status.imbalance) && visit("forecast_error", status.forecast_error) &&
+         visit("forecast_error_of_connections", status.forecast_error_of_connections) &&
+         visit("counters", status.counters) && visit("workers", status.workers);
 }
 
 /// Reads a member by its name, and notes the name of the first that does not fit.
@@ -120,6 +121,9 @@ json::value written(double value) {
 }
 json::value written(const std::optional<int>& value) {
   return value ? json::value(*value) : json::value(nullptr);
+}
+json::value written(const std::optional<double>& value) {
+  return value ? written(*value) : json::value(nullptr);
 }
 template <class Value>
 json::value written(const std::vector<Value>& values) {

@@ -114,6 +114,7 @@ constexpr std::array kShown{
     Shown{"steer", named<&Options::steer>},
     Shown{"steer-backend", named<&Options::backend>},
     Shown{"weights", numbers<&Options::weights>},
+    Shown{"predict-horizon", time<&Options::predict_horizon>},
     Shown{"rebalance", named<&Options::rebalance>},
     Shown{"rebalance-rate", number<&Options::rebalance_rate>},
     Shown{"max-connections", optional<&Options::max_connections>},

@@ -84,9 +84,15 @@ bool heeds_weights(steering::Policy policy) {
   switch (policy) {
     case steering::Policy::least_connections:
     case steering::Policy::two_choices:
-    case steering::Policy::weighted_round_robin: return true;
-    default: return false;
+    case steering::Policy::weighted_round_robin:
+    case steering::Policy::cpu_local:
+    case steering::Policy::least_load:
+    case steering::Policy::predictive: return true;
+    case steering::Policy::round_robin:
+    case steering::Policy::source_hash:
+    case steering::Policy::tuple_hash: return false;
   }
+  return false;
 }
 
 Refusal check_weights(Options& options, unsigned workers) {
@@ -101,6 +107,18 @@ Refusal check_weights(Options& options, unsigned workers) {
     options.warnings.push_back(fmt::format("--weights change nothing under --steer {}",
                                            steering::to_string(options.steer)));
   return std::nullopt;
+}
+
+/// cpu-local goes by the CPUs that workers are bound to.
+void check_local(Options& options, const Host& host, unsigned workers) {
+  if (options.steer != steering::Policy::cpu_local) return;
+  const bool too_many = options.pin == Pin::automatic && host.cpus.size() < workers;
+  if (options.pin != Pin::none && !too_many) return;
+  options.warnings.push_back(
+      fmt::format("--steer cpu-local is the same as least-connections {}",
+                  too_many ? fmt::format("with {} workers on {} CPUs, where none is bound to one",
+                                         workers, host.cpus.size())
+                           : "with --pin none"));
 }
 
 Refusal check_timeouts(Options& options) {
@@ -142,6 +160,7 @@ std::optional<Refused> cross_check(Options& options, const Host& host) {
   if (auto refused = check_listen(options)) return refused;
   if (auto refused = check_pin(options, host, workers)) return refused;
   if (auto refused = check_weights(options, workers)) return refused;
+  check_local(options, host, workers);
   if (auto refused = check_proxy(options)) return refused;
   if (auto refused = check_tls(options)) return refused;
   if (auto refused = check_hang(options)) return refused;

@@ -17,6 +17,7 @@ constexpr std::string_view kPrivileges = "Privileges";
 constexpr std::string_view kLogging = "Logging and control";
 constexpr std::string_view kProgram = "Program";
 
+constexpr std::int64_t kMinute = 60'000;   // milliseconds
 constexpr std::int64_t kHour = 3'600'000;  // milliseconds
 constexpr std::int64_t kDay = 24 * kHour;
 
@@ -277,9 +278,17 @@ std::vector<Row<Options>> steering() {
         .accepts = "numbers from 1 to 1000 with commas between them, such as 4,2,1",
         .help = "the workers' shares, one number for each worker",
         .manual = "A worker of weight 4 gets twice the connections of one of weight 2. The "
-                  "policies least-connections, two-choices and weighted-round-robin heed them.",
+                  "policies round-robin, source-hash and tuple-hash do not heed them.",
         .reloads = true},
        set_weights},
+      {{.name = "predict-horizon",
+        .value = "TIME",
+        .group = kSteering,
+        .standard = "1s",
+        .accepts = "a time from 200ms to 1m",
+        .help = "how far ahead --steer predictive forecasts the workers' load",
+        .manual = "A short one follows what the load does; a long one is less led by chance."},
+       set_duration<&Options::predict_horizon, 200, kMinute, Zero::refused>},
       {{.name = "rebalance",
         .value = "off|auto",
         .group = kSteering,
@@ -290,7 +299,8 @@ std::vector<Row<Options>> steering() {
             "auto begins when for 300 ms a worker has had more than 1.1 times its share of the "
             "connections, or less than half of it, as one that was replaced has, and goes on "
             "until all are within one of it. Clients notice nothing. Sessions with TLS stay "
-            "where they are, and under the policies source-hash and tuple-hash all do. "
+            "where they are, and under the policies source-hash, tuple-hash, cpu-local, "
+            "least-load and predictive all do. "
             "weirctl rebalance asks for it at any time.",
         .reloads = true},
        set_rebalance},

@@ -162,11 +162,15 @@ Result<Plan> work_out(const cli::Options& options, const cli::Host& host,
   steering.table.slots = master.workers;
   steering.table.policy = options.steer;
   steering.table.weights = options.weights;
+  steering.table.cpus = master.cpus;
   steering.table.hang_threshold = options.hang_threshold;
   steering.table.max_connections = plan.max_connections;
   steering.table.clients = {.open_max = options.max_connections_per_ip,
                             .rate = options.connect_rate.per_second,
                             .burst = options.connect_rate.burst};
+  steering.score.horizon = options.predict_horizon;
+  // Descriptors run out by worker; the rest is what the service as a whole may have.
+  steering.score.room = plan.max_connections / master.workers;
   return plan;
 }
 

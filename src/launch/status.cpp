@@ -120,6 +120,10 @@ admin::Status status_of(const Plan& plan, const process::Master& master) {
     status.connections += status.workers.back().connections;
   }
   status.imbalance = admin::imbalance(status.workers);
+  if (const auto error = steering.forecast_error()) {
+    status.forecast_error = error->of_model;
+    status.forecast_error_of_connections = error->of_connections;
+  }
   return status;
 }
 

@@ -486,8 +486,12 @@ void Master::tick() {
   const Instant now = monotonic_now();
   // While sessions go from old workers to new ones, the open connections of a slot are fewer than
   // its load: they are not drift, and to be levelled only when all have arrived.
-  if (predecessors_.empty()) steering_.reconcile(now);
-  if (!predecessors_.empty() && !stopping_) order_hand_over();
+  if (predecessors_.empty()) {
+    steering_.reconcile(now);
+    steering_.score(now);
+  } else if (!stopping_) {
+    order_hand_over();
+  }
   end_hung_workers(now);
   post_rules();
   if (!stopping_ && predecessors_.empty()) {

@@ -15,8 +15,9 @@ namespace {
 
 using steering::Policy;
 
-/// Whether the policy spreads by load, so that a worker has a share to hold. The hashes put a
-/// client where its address says, and moving it would undo that.
+/// Whether the policy levels connections, so that a worker has a share of them to hold. The hashes
+/// put a client where its address says; cpu-local, least-load and predictive have reasons of their
+/// own to give a worker more or fewer. To move sessions would undo that.
 constexpr bool aims_at_balance(Policy policy) noexcept {
   switch (policy) {
     case Policy::least_connections:
@@ -24,7 +25,10 @@ constexpr bool aims_at_balance(Policy policy) noexcept {
     case Policy::round_robin:
     case Policy::weighted_round_robin: return true;
     case Policy::source_hash:
-    case Policy::tuple_hash: return false;
+    case Policy::tuple_hash:
+    case Policy::cpu_local:
+    case Policy::least_load:
+    case Policy::predictive: return false;
   }
   return false;
 }
@@ -89,9 +93,10 @@ Result<std::uint64_t> Master::rebalance() {
   const Policy policy = steering_.table().policy();
   if (!aims_at_balance(policy))
     return Error{
-        fmt::format("under --steer {} a client's worker follows from its address, and moving its "
-                    "sessions would undo that",
-                    to_string(policy)),
+        fmt::format("under --steer {} {}, and moving its sessions would undo that",
+                    to_string(policy),
+                    steering::is_hashed(policy) ? "a client's worker follows from its address"
+                                                : "a worker may well have more than its share"),
         "rebalancing is for least-connections, two-choices, round-robin and weighted-round-robin"};
   const std::vector<SlotLoad> seen = loads(monotonic_now());
   if (std::ranges::count(seen, true, &SlotLoad::able) < 2)

@@ -96,6 +96,7 @@ Result<void> Master::grow(std::uint32_t count, const Staffing& staffing) {
   options_.cpus = staffing.cpus;
   if (staffing.max_connections > 0) steering_.table().set_max_connections(staffing.max_connections);
   steering_.set_slots(count);
+  steering_.table().set_cpus(options_.cpus);
   resize_parts(count);
   options_.workers = resizing_.staying = count;
   while (workers_.size() < count) workers_.push_back(std::make_unique<Worker>(io_));
@@ -278,6 +279,7 @@ void Master::finish_retiring_if_left() {
     if (workers_[slot]->state != WorkerState::gone || !forward_letters(slot)) return;
   const std::uint32_t count = resizing_.staying;
   steering_.set_slots(count);
+  steering_.table().set_cpus(options_.cpus);
   listeners_.shrink(count);
   inboxes_.shrink(count);
   resize_parts(count);

@@ -21,6 +21,7 @@ namespace weir::steering {
 namespace {
 
 using Half = std::atomic_ref<__u32>;
+using Quarter = std::atomic_ref<__u16>;
 
 std::uint64_t step_of(std::uint32_t weight) {
   return static_cast<std::uint64_t>(WEIR_LOAD_SCALE / weight) << WEIR_KEY_LOAD_SHIFT;
@@ -157,6 +158,8 @@ void LoadTable::configure(const TableOptions& options) {
   set_hang_threshold(options.hang_threshold);
   table_->admission.set_mask = options.client_sets - 1;
   set_client_limits(options.clients);
+  set_cpus(options.cpus);
+  publish_biases({}, {});
   Half{config.slot_count}.store(options.slots, std::memory_order_release);
 }
 
@@ -200,6 +203,40 @@ void LoadTable::set_weights(std::span<const std::uint32_t> given) {
     Word{table_->steered[slot].step}.store(step, std::memory_order_relaxed);
     exchange_load(table_->key[slot], connections * step);
   }
+  publish_local_step();
+}
+
+void LoadTable::set_cpus(std::span<const int> cpus) noexcept {
+  std::array<__u16, WEIR_CPUS_MAX> slots{};
+  for (std::size_t slot = cpus.size(); slot-- > 0;)
+    if (cpus[slot] >= 0 && static_cast<std::size_t>(cpus[slot]) < slots.size())
+      slots[static_cast<std::size_t>(cpus[slot])] = static_cast<__u16>(slot + 1);
+  for (std::size_t cpu = 0; cpu < slots.size(); ++cpu)
+    Quarter{table_->local_slot[cpu]}.store(slots[cpu], std::memory_order_relaxed);
+}
+
+void LoadTable::publish_biases(Instant now, std::span<const double> biases) noexcept {
+  constexpr double kStep = static_cast<double>(WEIR_LOAD_SCALE);
+  constexpr auto kMax = static_cast<double>(WEIR_BIAS_MAX >> WEIR_KEY_LOAD_SHIFT);
+  for (std::size_t slot = 0; slot < WEIR_SLOTS_MAX; ++slot) {
+    const double bias = slot < biases.size() ? biases[slot] * kStep : 0;
+    // Written so that what is no number counts as zero.
+    const auto load = bias > 0 ? static_cast<__u64>(std::min(bias, kMax)) : 0;
+    Word{table_->bias[slot]}.store(load << WEIR_KEY_LOAD_SHIFT, std::memory_order_relaxed);
+  }
+  constexpr std::uint64_t kUnits = 2;
+  Half{table_->config.bias_until}.store(static_cast<__u32>((to_ns(now) >> 30) + kUnits),
+                                        std::memory_order_relaxed);
+}
+
+/// The mean load is all connections over the weights of the slots in service.
+void LoadTable::publish_local_step() noexcept {
+  std::uint64_t weights = 0;
+  for (std::uint32_t slot = 0; slot < slots(); ++slot)
+    if ((Word{table_->key[slot]}.load(std::memory_order_relaxed) & WEIR_KEY_OUT) == 0)
+      weights += weight_of(Word{table_->steered[slot].step}.load(std::memory_order_relaxed));
+  const std::uint64_t step = weights == 0 ? 0 : std::uint64_t{WEIR_LOAD_SCALE} / 4 * 5 / weights;
+  Half{table_->config.local_step}.store(static_cast<__u32>(step), std::memory_order_relaxed);
 }
 
 void LoadTable::set_slots(std::uint32_t slots, std::span<const std::uint32_t> weights) {
@@ -228,11 +265,13 @@ void LoadTable::look_up_first(std::uint32_t slots) {
 void LoadTable::mark_serving(std::uint32_t slot) noexcept {
   assert(slot < slots());
   Word{table_->key[slot]}.fetch_and(~static_cast<__u64>(WEIR_KEY_OUT), std::memory_order_relaxed);
+  publish_local_step();
 }
 
 void LoadTable::mark_down(std::uint32_t slot) noexcept {
   assert(slot < slots());
   Word{table_->key[slot]}.fetch_or(WEIR_KEY_OUT, std::memory_order_relaxed);
+  publish_local_step();
 }
 
 void LoadTable::restart_slot(std::uint32_t slot, std::uint64_t queued) noexcept {

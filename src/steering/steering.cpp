@@ -56,7 +56,8 @@ struct Steering::State {
         attached(options.addresses),
         fallback_reason{std::move(why_none)},
         listeners(options.addresses),
-        slots(options.table.slots) {}
+        slots(options.table.slots),
+        score{options.score} {}
 
   LoadTable table;
   ClientTable clients;
@@ -67,6 +68,9 @@ struct Steering::State {
   std::vector<std::vector<int>> listeners;  // by address, then slot; borrowed
   std::vector<SlotReconciler> slots;
   Lasting total_drift;
+  LoadScore score;
+  std::optional<Policy> scored{};  // what the last score was for; nothing: there was none
+  std::vector<LoadReading> readings{};
 };
 
 Result<Steering> Steering::create(const SteeringOptions& options) {
@@ -181,6 +185,7 @@ void Steering::apply(const TableOptions& options) {
   table.set_hang_threshold(options.hang_threshold);
   table.set_client_limits(options.clients);
   table.set_weights(options.weights);
+  table.set_cpus(options.cpus);
 }
 
 Steering::Steering(std::unique_ptr<State> state) noexcept : state_{std::move(state)} {}
@@ -285,6 +290,26 @@ Result<void> Steering::keep_to_first(std::uint32_t slots) noexcept {
 void Steering::keep_to_all() noexcept {
   if (backend() == Backend::ebpf) return;
   for (const std::vector<int>& address : state_->listeners) steering::keep_to_all(address.front());
+}
+
+void Steering::score(Instant now) {
+  State& state = *state_;
+  const Policy policy = state.table.policy();
+  if (backend() == Backend::none || !is_scored(policy)) {
+    // What was measured before a pause says nothing of what comes after it.
+    if (std::exchange(state.scored, std::nullopt)) state.score.reset();
+    return;
+  }
+  state.scored = policy;
+  state.readings.clear();
+  for (std::uint32_t slot = 0; slot < state.table.slots(); ++slot)
+    state.readings.push_back(reading_of(state.table.snapshot(slot)));
+  state.table.publish_biases(now, state.score.observe(now, state.readings, policy));
+}
+
+std::optional<ForecastError> Steering::forecast_error() const noexcept {
+  if (state_->scored != Policy::predictive) return std::nullopt;
+  return state_->score.forecast_error();
 }
 
 Result<void> probe_ebpf() {

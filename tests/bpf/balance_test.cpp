@@ -1,5 +1,7 @@
 // How evenly the real program spreads real connections. Measured on the kernel's accept queues and
 // on what was accepted, not on the table that the program itself keeps.
+#include <sched.h>
+
 #include <random>
 
 #include "group.h"
@@ -89,9 +91,43 @@ TEST(Balance, WeightsGetTheirSharesToOnePercentagePoint) {
 }
 
 TEST(Balance, AThousandAndTwentyFourSlotsAreSteered) {
-  Group group{plain(1024)};
-  group.connect_many(2'048);
-  EXPECT_EQ(group.queues(), std::vector<std::uint64_t>(1024, 2));
+  for (const Policy policy : {Policy::least_connections, Policy::least_load, Policy::predictive}) {
+    Group group{plain(1024, policy)};
+    group.connect_many(2'048);
+    EXPECT_EQ(group.queues(), std::vector<std::uint64_t>(1024, 2)) << to_string(policy);
+  }
+}
+
+TEST(Balance, BiasesAreAddedToWhatIsCounted) {
+  for (const Policy policy : {Policy::least_load, Policy::predictive}) {
+    Group group{plain(4, policy)};
+    group.table().publish_biases(monotonic_now(), std::vector<double>{0, 30, 10, 20});
+    group.connect_many(340);
+    EXPECT_EQ(group.queues(), (std::vector<std::uint64_t>{100, 70, 90, 80})) << to_string(policy);
+    EXPECT_EQ(group.table().program_counters().fallback, 0U);
+  }
+}
+
+TEST(Balance, CpuLocalTakesTheWorkerOfTheCpuUpToItsShareAndAQuarter) {
+  // On the loopback the SYN is taken where connect() is called.
+  cpu_set_t before;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof before, &before), 0);
+  const int here = ::sched_getcpu();
+  ASSERT_GE(here, 0);
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(static_cast<unsigned>(here), &one);
+  ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
+
+  TableOptions options = plain(4, Policy::cpu_local);
+  options.cpus = {here + 1, here + 2, here, here + 3};
+  Group group{options};
+  group.connect_many(400);
+  const auto queues = group.queues();
+  EXPECT_NEAR(static_cast<double>(queues[2]), 125, 1);
+  EXPECT_EQ(sum_of(queues), 400U);
+  EXPECT_LE(range_of({queues[0], queues[1], queues[3]}), 1U);
+  EXPECT_EQ(::sched_setaffinity(0, sizeof before, &before), 0);
 }
 
 TEST(Balance, SeveralAddressesShareOneTable) {

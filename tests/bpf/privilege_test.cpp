@@ -48,6 +48,18 @@ TEST(Privilege, CapBpfAloneIsEnoughToSteer) {
   }));
 }
 
+TEST(Privilege, CapBpfAloneIsEnoughForEveryPolicyAt1024Slots) {
+  EXPECT_TRUE(with_only({CAP_BPF}, [] {
+    Group group{plain(1024)};
+    for (const std::string_view name : policy_names()) {
+      group.table().set_policy(*parse_policy(name));
+      group.connect_many(64);
+    }
+    return sum_of(group.queues()) == 64 * policy_names().size() &&
+           group.table().program_counters().syns == 64 * policy_names().size();
+  }));
+}
+
 TEST(Privilege, WithoutItTheErrorSaysWhatHelps) {
   EXPECT_TRUE(with_only({}, [] {
     const auto made = Steering::create({.backend = BackendChoice::ebpf, .table = plain(2)});

@@ -47,8 +47,13 @@ struct Status {
   std::string policy = {};
   std::string backend = {};
   std::vector<std::string> listen = {};
-  std::uint64_t connections = 0;           // open now, all workers together
-  double imbalance = 1;                    // see imbalance()
+  std::uint64_t connections = 0;  // open now, all workers together
+  double imbalance = 1;           // see imbalance()
+  /// Root mean square of what was forecast of a worker's busy share less what came, lately, and the
+  /// same had busy share been taken to follow connections. Nothing unless the policy is predictive
+  /// and forecasts have come due.
+  std::optional<double> forecast_error = {};
+  std::optional<double> forecast_error_of_connections = {};
   Counters counters = {};                  // in the order in which they are shown
   std::vector<WorkerStatus> workers = {};  // by slot
 };
@@ -57,9 +62,9 @@ struct Status {
 /// also the answer where there is no such slot or no connection.
 [[nodiscard]] double imbalance(std::span<const WorkerStatus> workers) noexcept;
 
-/// {"master_pid","version","policy","backend","listen","connections","imbalance","counters",
-/// "workers"}, the counters an object of name and number, each
-/// worker an object with the names of WorkerStatus, "cpu" null where nothing.
+/// {"master_pid","version","policy","backend","listen","connections","imbalance",
+/// "forecast_error","forecast_error_of_connections","counters","workers"}, the counters an object
+/// of name and number, each worker an object with the names of WorkerStatus; null where nothing.
 [[nodiscard]] boost::json::value to_json(const Status& status);
 
 /// The reverse. Keys it does not know are skipped, so that a newer master can be asked; one that

@@ -104,6 +104,7 @@ struct Options {
   steering::Policy steer = steering::Policy::least_connections;
   steering::BackendChoice backend = steering::BackendChoice::automatic;
   std::vector<std::uint32_t> weights;  // empty, or one for each worker, 1..1000
+  std::chrono::nanoseconds predict_horizon = std::chrono::seconds{1};
   Rebalancing rebalance = Rebalancing::automatic;
   std::uint32_t rebalance_rate = 1000;  // sessions a second, 1..1000000
 

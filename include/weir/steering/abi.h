@@ -10,6 +10,14 @@
  * Shaped by what a SYN reads. On a big host nearly every line that the program reads was last
  * written by another core, so a miss costs more than an instruction:
  *   key[]     packed, 8 slots a cache line: all that the scan for the least loaded slot reads.
+ *   bias[]    packed alike, what the scan adds to each key under the policies that weigh more than
+ *             connections (load_score.h). The master writes it, once a tick: a CPU that steers
+ *             misses on such a line ten times a second and then has it, where it misses on a key's
+ *             line whenever a connection came or went. So a score of its own beside each key, which
+ *             program and workers would have to count in as well, was not taken: it would make
+ *             twice the lines to write, to save reading what is cached anyway. Nor need the bias
+ *             tell of flags, or of what came since it was published: the key does both. Biases that
+ *             nobody renews, because the master is no more, count no longer than three seconds.
  *   row[]     a worker's own lines; the program reads one, for the slot that it chose.
  *   steered[] the program's own line per slot, touched once per SYN, for the slot chosen.
  * The two counters that every SYN or every ticket adds to have a line each.
@@ -28,7 +36,8 @@
  *   Upwards: the load field holds 2^52 / WEIR_LOAD_SCALE = 390 million connections of weight 1.
  *   Whoever adds does so only while the field's top bit (WEIR_KEY_SATURATED) is clear. Each CPU
  *   can be past that check once, so the field would have to be overrun by 2^51 / 11,531,520 = 195
- *   million CPUs at the same moment to reach the hung bit.
+ *   million CPUs at the same moment to reach the hung bit. A bias is at most WEIR_BIAS_MAX, half
+ *   of the field's top bit, so that a key with its bias does not reach it either.
  *   Downwards: whoever subtracts does it by compare-and-swap and stops at zero (connection_count.h,
  *   and weir_discharge in pick.h).
  *
@@ -52,6 +61,7 @@
 #define WEIR_KEY_SATURATED (1ULL << 61)
 #define WEIR_KEY_UNHEALTHY (WEIR_KEY_OUT | WEIR_KEY_HUNG)
 #define WEIR_KEY_LOAD_SHIFT 10
+#define WEIR_BIAS_MAX (1ULL << 60)
 #define WEIR_KEY_LOAD_MASK (((1ULL << 52) - 1) << WEIR_KEY_LOAD_SHIFT)
 
 #define WEIR_LOAD_SCALE (720720u * 16u) /* 720720 is the least common multiple of 1..16 */
@@ -68,6 +78,9 @@ enum weir_policy {
   WEIR_WEIGHTED_ROUND_ROBIN = 3,
   WEIR_SOURCE_HASH = 4,
   WEIR_TUPLE_HASH = 5,
+  WEIR_CPU_LOCAL = 6,
+  WEIR_LEAST_LOAD = 7,
+  WEIR_PREDICTIVE = 8,
 };
 
 /* Written by the master; read by the program on every SYN, so that a change acts on the next. */
@@ -81,7 +94,8 @@ struct weir_config {
   __u64 hash_key[2];       /* secret: a client cannot aim at a slot */
   __u32 live;              /* which of lookup[2] the program reads: 0 or 1 */
   __u32 zero;              /* always 0: see weir_scan_step in pick.h */
-  __u32 reserved[2];
+  __u32 local_step;        /* x all connections = the load that cpu-local allows a slot */
+  __u32 bias_until;        /* biases count until then: CLOCK_MONOTONIC in 2^30 ns, 1.07 s */
 };
 
 /* What each client may have (clients.h). Written by the master, read on every SYN and accept. */
@@ -152,7 +166,7 @@ struct weir_program_counters {
   __u64 syns;          /* runs for a new connection; all but two of the others are subsets */
   __u64 refused;       /* over max_connections, answered with a reset */
   __u64 abstained;     /* no slot is serving: left to the kernel's hash */
-  __u64 fallback;      /* the policy's own candidates were unhealthy: least loaded taken */
+  __u64 fallback;      /* the policy's own candidates were unhealthy or full: least loaded taken */
   __u64 select_failed; /* the slot had no listener: left to the kernel's hash */
   __u64 migrated;      /* runs for a queued connection whose listener was closed */
   __u64 hung_marked;   /* slots found hung; no subset of the runs */
@@ -179,6 +193,11 @@ struct weir_table {
   /* The program adds load and sets hung; the worker subtracts load and clears hung; the
    * master sets and clears out-of-service and corrects drift. */
   __u64 key[WEIR_SLOTS_MAX];
+  /* Added to the keys under least-load and predictive. Written by the master; shifted as a key's
+   * load is, its low bits 0, at most WEIR_BIAS_MAX. */
+  __u64 bias[WEIR_SLOTS_MAX];
+  /* The slot whose worker is bound to that CPU, + 1; 0: none is. Written by the master. */
+  __u16 local_slot[WEIR_CPUS_MAX];
   struct weir_steered steered[WEIR_SLOTS_MAX];
   struct weir_row row[WEIR_SLOTS_MAX];
   struct weir_program_counters cpu[WEIR_CPUS_MAX];
@@ -207,11 +226,13 @@ WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, admission) == 64);
 WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, total) == 128);
 WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, ticket) == 192);
 WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, key) == 256);
-WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, steered) == 256 + 8 * 1024);
-WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, row) == 256 + 72 * 1024);
-WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, cpu) == 256 + 328 * 1024);
-WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, lookup) == 256 + 456 * 1024);
-WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, owner) == 256 + 456 * 1024 + 2 * 294976);
-WEIR_ABI_ASSERT(sizeof(struct weir_table) == 256 + 464 * 1024 + 2 * 294976);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, bias) == 256 + 8 * 1024);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, local_slot) == 256 + 16 * 1024);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, steered) == 256 + 18 * 1024);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, row) == 256 + 82 * 1024);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, cpu) == 256 + 338 * 1024);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, lookup) == 256 + 466 * 1024);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, owner) == 256 + 466 * 1024 + 2 * 294976);
+WEIR_ABI_ASSERT(sizeof(struct weir_table) == 256 + 474 * 1024 + 2 * 294976);
 
 #endif /* WEIR_STEERING_ABI_H */

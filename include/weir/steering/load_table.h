@@ -30,6 +30,7 @@ struct TableOptions {
   std::uint64_t max_connections = 0;                        // over all slots; 0: no limit
   ClientLimits clients{};
   std::uint32_t client_sets = 1;  // of the clients' table; a power of two
+  std::vector<int> cpus{};        // by slot, which CPU its worker is bound to; empty: none is
 };
 
 /// What there is to say against `options`; success when they can be configured.
@@ -85,6 +86,13 @@ class LoadTable {
   /// Has the lookup tables name the first `slots` alone, which keep their weights, as they will
   /// once the others are gone: so that a client is sent to another slot once, not twice.
   void look_up_first(std::uint32_t slots);
+  /// Which CPU the worker of each slot is bound to, by slot; empty: none is. For cpu-local. Of
+  /// several slots on one CPU the first takes what comes there.
+  void set_cpus(std::span<const int> cpus) noexcept;
+  /// What the scan adds to each slot's connections under the policies is_scored() names, in
+  /// connections of weight 1, by slot; below zero counts as zero, and slots past the end get none.
+  /// They count for one to three seconds, so that a master that is no more does not go on biasing.
+  void publish_biases(Instant now, std::span<const double> biases) noexcept;
 
   /// Lets new connections in. The lookup tables of round-robin and the hashes hold every configured
   /// slot, serving or not (pick.h passes over those that do not), so this rebuilds nothing, and a
@@ -119,6 +127,8 @@ class LoadTable {
   [[nodiscard]] weir_program_counters program_counters() const noexcept;
 
  private:
+  void publish_local_step() noexcept;
+
   explicit LoadTable(weir_table* table) noexcept : table_{table} {}
 
   weir_table* table_;  // owned mapping; null once moved from

@@ -12,7 +12,12 @@
  *             loaded serving one, hung or not (a queue beats a reset); none serving: WEIR_ABSTAIN
  *   charge    the slot's key and `assigned`
  *
- * Least-connections proposes nothing: it is the fallback.
+ * Least-connections proposes nothing: it is the fallback. So are least-load and predictive, with
+ * the scan reading another number: to each key it adds the slot's bias, by which the master says
+ * how many connections' worth more or less than what is counted the slot's load weighs
+ * (load_score.h). The bias is up to a tick old; the key is not. A burst therefore cannot herd onto
+ * the slot that looked best at the last tick: each SYN is in the key before the next one is
+ * steered.
  *
  * A slot is healthy when its key says so and its worker woke within the hang threshold. The second
  * is looked up only for a slot about to be chosen; a hang found so is noted in the key, and costs
@@ -139,6 +144,7 @@ struct weir_scan_state {
   __u64 zero; /* 0, which the verifier cannot know */
 };
 
+/* Keys past the last slot are out of service, so a whole block needs no bound check. */
 static long weir_scan_step(__u32 block, void* context) {
   struct weir_scan_state* scan = (struct weir_scan_state*)context;
   const __u64* key = &scan->table->key[(block * WEIR_SCAN_WIDTH) & WEIR_SLOT_MASK];
@@ -147,7 +153,6 @@ static long weir_scan_step(__u32 block, void* context) {
   __u64 zero = scan->zero;
   __u32 i;
 
-  /* Keys past the last slot are out of service, so a whole block needs no bound check. */
   WEIR_UNROLL
   for (i = 0; i < WEIR_SCAN_WIDTH; i++) {
     __u64 salted = WEIR_READ(key[i]) ^ salt;
@@ -161,20 +166,58 @@ static long weir_scan_step(__u32 block, void* context) {
   return 0;
 }
 
+/* The same with each slot's bias. It carries into no flag, so that what is best still has its
+ * slot's. */
+static long weir_scan_biased_step(__u32 block, void* context) {
+  struct weir_scan_state* scan = (struct weir_scan_state*)context;
+  __u32 first = (block * WEIR_SCAN_WIDTH) & WEIR_SLOT_MASK;
+  const __u64* key = &scan->table->key[first];
+  const __u64* bias = &scan->table->bias[first];
+  __u64 salt = scan->salt;
+  __u64 best = scan->best;
+  __u64 zero = scan->zero;
+  __u32 i;
+
+  WEIR_UNROLL
+  for (i = 0; i < WEIR_SCAN_WIDTH; i++) {
+    __u64 salted = (WEIR_READ(key[i]) + WEIR_READ(bias[i])) ^ salt;
+
+    if (salted < best) best = salted ^ zero;
+  }
+  scan->best = best;
+  return 0;
+}
+
+/* Whether the policy is a scan over keys and biases. */
+WEIR_INLINE int weir_is_biased(__u32 policy) {
+  return policy == WEIR_LEAST_LOAD || policy == WEIR_PREDICTIVE;
+}
+
+/* Whether the biases count now. */
+WEIR_INLINE int weir_heeds_biases(const struct weir_table* table, const struct weir_syn* syn) {
+  return weir_is_biased(WEIR_READ(table->config.policy)) &&
+         syn->now_ns >> 30 <= WEIR_READ(table->config.bias_until);
+}
+
 /*
- * The smallest key. Among equal ones the salt chooses, or slot 0 would do all the work of a host
- * at light load. The salt is itself a slot number, uniform over the slots: XORed in it turns into
- * the smallest of all slot bits, so with all loads equal each slot wins equally often.
+ * The smallest key, with its bias if the policy has any. Among equal ones the salt chooses, or slot
+ * 0 would do all the work of a host at light load. The salt is itself a slot number, uniform over
+ * the slots: XORed in it turns into the smallest of all slot bits, so with all loads equal each
+ * slot wins equally often.
  */
 WEIR_PART __u64 weir_scan(struct weir_table* table, const struct weir_syn* syn, __u32 count) {
   struct weir_scan_state scan;
+  __u32 blocks = (count + WEIR_SCAN_WIDTH - 1) / WEIR_SCAN_WIDTH;
 
   WEIR_PART_ENTRY(table, syn, WEIR_KEY_OUT);
   scan.table = table;
   scan.salt = weir_range(syn->hash, count);
   scan.best = ~0ULL;
   scan.zero = WEIR_READ(table->config.zero);
-  weir_loop((count + WEIR_SCAN_WIDTH - 1) / WEIR_SCAN_WIDTH, weir_scan_step, &scan);
+  if (weir_heeds_biases(table, syn))
+    weir_loop(blocks, weir_scan_biased_step, &scan);
+  else
+    weir_loop(blocks, weir_scan_step, &scan);
   return scan.best ^ scan.salt;
 }
 
@@ -308,6 +351,22 @@ WEIR_INLINE int weir_propose_hashed(struct weir_table* table, const struct weir_
   return slot;
 }
 
+/* The slot of the CPU that took the SYN, whose caches have the connection, while it has no more
+ * than its share and a quarter (local_step: what one connection adds to that). */
+WEIR_INLINE int weir_propose_local(struct weir_table* table, const struct weir_syn* syn) {
+  __s64 total = (__s64)WEIR_READ(table->total.value);
+  __u32 slot;
+
+  if (syn->cpu >= WEIR_CPUS_MAX) return WEIR_ABSTAIN;
+  slot = WEIR_READ(table->local_slot[syn->cpu & (WEIR_CPUS_MAX - 1)]);
+  if (slot == 0 || total < 0) return WEIR_ABSTAIN;
+  slot = (slot - 1) & WEIR_SLOT_MASK;
+  if ((WEIR_READ(table->key[slot]) & WEIR_KEY_LOAD_MASK) >
+      ((__u64)total * WEIR_READ(table->config.local_step)) << WEIR_KEY_LOAD_SHIFT)
+    return WEIR_ABSTAIN;
+  return weir_healthy(table, syn, slot) ? (int)slot : WEIR_ABSTAIN;
+}
+
 WEIR_PART int weir_propose(struct weir_table* table, const struct weir_syn* syn, __u32 count) {
   __u32 policy;
 
@@ -320,6 +379,7 @@ WEIR_PART int weir_propose(struct weir_table* table, const struct weir_syn* syn,
       return weir_propose_round_robin(table, syn, policy == WEIR_WEIGHTED_ROUND_ROBIN);
     case WEIR_SOURCE_HASH:
     case WEIR_TUPLE_HASH: return weir_propose_hashed(table, syn, policy == WEIR_TUPLE_HASH);
+    case WEIR_CPU_LOCAL: return weir_propose_local(table, syn);
     default: return WEIR_ABSTAIN;
   }
 }
@@ -367,7 +427,7 @@ WEIR_PART int weir_discharge(struct weir_table* table, const struct weir_syn* sy
  */
 WEIR_PART int weir_steer(struct weir_table* table, const struct weir_syn* syn) {
   struct weir_program_counters* counters;
-  __u32 count;
+  __u32 count, policy;
   __u64 max;
   int slot;
 
@@ -396,7 +456,8 @@ WEIR_PART int weir_steer(struct weir_table* table, const struct weir_syn* syn) {
       counters->abstained++;
       return WEIR_ABSTAIN;
     }
-    if (WEIR_READ(table->config.policy) != WEIR_LEAST_CONNECTIONS) counters->fallback++;
+    policy = WEIR_READ(table->config.policy);
+    if (policy != WEIR_LEAST_CONNECTIONS && !weir_is_biased(policy)) counters->fallback++;
     slot = (int)(key & WEIR_SLOT_MASK);
   }
   weir_charge(table, (__u32)slot);

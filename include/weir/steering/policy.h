@@ -18,7 +18,20 @@ enum class Policy : std::uint32_t {
   weighted_round_robin = WEIR_WEIGHTED_ROUND_ROBIN,  ///< the next of a smooth weighted sequence
   source_hash = WEIR_SOURCE_HASH,                    ///< by client address (Maglev)
   tuple_hash = WEIR_TUPLE_HASH,                      ///< by client address and port (Maglev)
+  cpu_local = WEIR_CPU_LOCAL,    ///< the worker on the SYN's CPU, up to 1.25 x the mean
+  least_load = WEIR_LEAST_LOAD,  ///< least blend of connections, busy share and backlog
+  predictive = WEIR_PREDICTIVE,  ///< least busy share as a fitted model forecasts it
 };
+
+/// Whether the policy compares load_score.h's scores, which somebody has to publish.
+[[nodiscard]] constexpr bool is_scored(Policy policy) noexcept {
+  return policy == Policy::least_load || policy == Policy::predictive;
+}
+
+/// Whether a client's slot follows from its address.
+[[nodiscard]] constexpr bool is_hashed(Policy policy) noexcept {
+  return policy == Policy::source_hash || policy == Policy::tuple_hash;
+}
 
 /// "least-connections" and so on, as `--steer` takes it.
 [[nodiscard]] std::string_view to_string(Policy policy) noexcept;

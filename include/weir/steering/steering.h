@@ -22,6 +22,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,7 @@
 #include "weir/base/clock.h"
 #include "weir/base/result.h"
 #include "weir/steering/client_table.h"
+#include "weir/steering/load_score.h"
 #include "weir/steering/load_table.h"
 #include "weir/steering/policy.h"
 #include "weir/steering/worker_slot.h"
@@ -41,6 +43,7 @@ struct SteeringOptions {
   std::size_t addresses = 1;         // listen addresses; attach() is called once for each
   std::vector<bool> behind_proxy{};  // by address: clients are told by a proxy; empty: none is
   std::uint32_t places = 0;          // sessions that one worker can have at the most
+  ScoreOptions score{};              // of the policies that is_scored() names
 };
 
 /// What makes the steering of one service in another process. By listen address: the program and
@@ -114,6 +117,12 @@ class Steering {
   /// never completes is out of the table 3 s and three ticks later. Does nothing with backend
   /// `none`, where only accepted connections are counted.
   void reconcile(Instant now);
+
+  /// Publishes what each slot's load weighs, while the policy is one that is_scored() names; call
+  /// every 100 ms. Does nothing with backend `none`, where no policy picks.
+  void score(Instant now);
+  /// Of the forecasts; nothing unless the policy is predictive and some have come due.
+  [[nodiscard]] std::optional<ForecastError> forecast_error() const noexcept;
 
   /// The connections that wait in a slot's accept queues, over all attached addresses; what
   /// LoadTable::restart_slot() takes.

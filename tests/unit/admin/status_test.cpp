@@ -21,6 +21,7 @@ Status example() {
           .listen = {"127.0.0.1:9000", "[::1]:9000"},
           .connections = 7,
           .imbalance = 1.1428571,
+          .forecast_error = 0.03125,
           .counters = {{"upgraded", 9}, {"too_big", 0}},
           .workers = {{.slot = 0,
                        .pid = 101,
@@ -44,6 +45,7 @@ Status example() {
 constexpr std::string_view kExample =
     R"({"master_pid":100,"version":"0.1.0","policy":"least-connections","backend":"ebpf",)"
     R"("listen":["127.0.0.1:9000","[::1]:9000"],"connections":7,"imbalance":1.143,)"
+    R"("forecast_error":0.031,"forecast_error_of_connections":null,)"
     R"("counters":{"upgraded":9,"too_big":0},"workers":[)"
     R"({"slot":0,"pid":101,"cpu":3,"state":"serving","connections":4,"queued":1,"load":6,)"
     R"("assigned":12,"accepted":11,"messages_in":20,"messages_out":21,"bytes_in":18446744073709551615,)"
@@ -83,6 +85,7 @@ TEST(Status, WhatIsMissingOrOfAnotherTypeIsNamed) {
       {"counters", "none"},
       {"counters", boost::json::value{{"upgraded", "9"}}},
       {"imbalance", "1"},
+      {"forecast_error", "0.1"},
       {"workers", {1}},
       {"workers", nullptr},
       {"workers", boost::json::array{boost::json::object{{"slot", 1}}}},

@@ -90,7 +90,8 @@ TEST(CrossChecks, WhatNoListenAddressUsesIsWarnedOf) {
 
 TEST(CrossChecks, WeightsThatAPolicyIgnoresAreWarnedOf) {
   const std::vector<std::string> weights{"--workers=2", "--weights=2,1"};
-  for (const std::string policy : {"least-connections", "two-choices", "weighted-round-robin"}) {
+  for (const std::string policy : {"least-connections", "two-choices", "weighted-round-robin",
+                                   "cpu-local", "least-load", "predictive"}) {
     auto words = weights;
     words.insert(words.end(), {"--steer", policy});
     EXPECT_TRUE(accepted(words).warnings.empty()) << policy;
@@ -101,6 +102,19 @@ TEST(CrossChecks, WeightsThatAPolicyIgnoresAreWarnedOf) {
     EXPECT_EQ(accepted(words).warnings,
               std::vector{fmt::format("--weights change nothing under --steer {}", policy)});
   }
+}
+
+TEST(CrossChecks, CpuLocalWithoutBoundWorkersIsWarnedOf) {
+  EXPECT_TRUE(accepted({"--steer=cpu-local"}).warnings.empty());
+  EXPECT_TRUE(accepted({"--steer=cpu-local", "--workers=4"}).warnings.empty());
+  EXPECT_TRUE(accepted({"--steer=cpu-local", "--workers=2", "--pin=1,1"}).warnings.empty());
+  EXPECT_TRUE(accepted({"--steer=least-load", "--pin=none"}).warnings.empty());
+  EXPECT_EQ(accepted({"--steer=cpu-local", "--pin=none"}).warnings,
+            std::vector<std::string>{
+                "--steer cpu-local is the same as least-connections with --pin none"});
+  EXPECT_EQ(accepted({"--steer=cpu-local", "--workers=5"}).warnings,
+            std::vector<std::string>{"--steer cpu-local is the same as least-connections with 5 "
+                                     "workers on 4 CPUs, where none is bound to one"});
 }
 
 TEST(CrossChecks, AutoIsOneWorkerForEachCpu) {

@@ -112,6 +112,7 @@ TEST(DefaultConfig, HasEveryKeyWithADefaultThatIsAcceptedAndChangesNothing) {
   EXPECT_EQ(options.drain_timeout, plain.drain_timeout);
   EXPECT_EQ(options.steer, plain.steer);
   EXPECT_EQ(options.backend, plain.backend);
+  EXPECT_EQ(options.predict_horizon, plain.predict_horizon);
   EXPECT_EQ(options.rebalance, plain.rebalance);
   EXPECT_EQ(options.rebalance_rate, plain.rebalance_rate);
   EXPECT_EQ(options.max_message_size, plain.max_message_size);

@@ -28,6 +28,7 @@ TEST(Values, DefaultsAreThoseOfTheTable) {
   EXPECT_EQ(options.steer, steering::Policy::least_connections);
   EXPECT_EQ(options.backend, steering::BackendChoice::automatic);
   EXPECT_TRUE(options.weights.empty());
+  EXPECT_EQ(options.predict_horizon, 1s);
   EXPECT_EQ(options.rebalance, Rebalancing::automatic);
   EXPECT_EQ(options.rebalance_rate, 1000U);
   EXPECT_TRUE(options.proxy_from.empty());
@@ -109,6 +110,7 @@ TEST(Values, EveryFlagIsRead) {
                                     "two-choices",
                                     "--steer-backend",
                                     "none",
+                                    "--predict-horizon=1m",
                                     "--rebalance=off",
                                     "--rebalance-rate=1000000",
                                     "--weights",
@@ -167,6 +169,7 @@ TEST(Values, EveryFlagIsRead) {
   EXPECT_EQ(options.steer, steering::Policy::two_choices);
   EXPECT_EQ(options.backend, steering::BackendChoice::none);
   EXPECT_EQ(options.weights, (std::vector<std::uint32_t>{4, 2, 1000}));
+  EXPECT_EQ(options.predict_horizon, 1min);
   EXPECT_EQ(options.rebalance, Rebalancing::off);
   EXPECT_EQ(options.rebalance_rate, 1'000'000U);
   EXPECT_EQ(options.max_connections, 7U);
@@ -193,8 +196,8 @@ TEST(Values, WrongOnesAreNamedWithWhatIsAccepted) {
   constexpr std::string_view rate =
       "expected a number from 0 to 1000000, or two with a colon between them such as 10:100";
   constexpr std::string_view policies =
-      "expected least-connections, two-choices, round-robin, weighted-round-robin, source-hash or "
-      "tuple-hash";
+      "expected least-connections, two-choices, round-robin, weighted-round-robin, source-hash, "
+      "tuple-hash, cpu-local, least-load or predictive";
   constexpr std::string_view cpus = "expected auto, none or a list of CPUs such as 0-3,8";
   constexpr std::string_view weights =
       "expected numbers from 1 to 1000 with commas between them, such as 4,2,1";
@@ -261,6 +264,9 @@ TEST(Values, WrongOnesAreNamedWithWhatIsAccepted) {
       {"steer-backend", "bpf", "expected auto, ebpf or none"},
       {"steer-backend", "cbpf", "expected auto, ebpf or none"},
       {"weights", "0", weights},
+      {"predict-horizon", "199ms", "expected a time from 200ms to 1m"},
+      {"predict-horizon", "61s", "expected a time from 200ms to 1m"},
+      {"predict-horizon", "0", "expected a time from 200ms to 1m"},
       {"rebalance", "on", "expected off or auto"},
       {"rebalance-rate", "0", "expected a number from 1 to 1000000"},
       {"rebalance-rate", "1000001", "expected a number from 1 to 1000000"},

@@ -17,6 +17,8 @@ TEST(Abi, WhatDifferentCoresWriteIsOnDifferentCacheLines) {
   EXPECT_EQ(offsetof(weir_table, total) % kLine, 0U);
   EXPECT_EQ(offsetof(weir_table, ticket) % kLine, 0U);
   EXPECT_EQ(offsetof(weir_table, key) % kLine, 0U);
+  EXPECT_EQ(offsetof(weir_table, bias) % kLine, 0U);
+  EXPECT_EQ(offsetof(weir_table, local_slot) % kLine, 0U);
   EXPECT_EQ(offsetof(weir_table, steered) % kLine, 0U);
   EXPECT_EQ(offsetof(weir_table, row) % kLine, 0U);
   EXPECT_EQ(offsetof(weir_table, cpu) % kLine, 0U);
@@ -33,6 +35,12 @@ TEST(Abi, TheKeysFieldsTileAWord) {
   EXPECT_EQ(WEIR_KEY_OUT & WEIR_KEY_HUNG, 0U);
   EXPECT_EQ(WEIR_KEY_LOAD_MASK & (WEIR_KEY_UNHEALTHY | WEIR_SLOT_MASK), 0U);
   EXPECT_EQ(WEIR_KEY_LOAD_MASK & WEIR_KEY_SATURATED, WEIR_KEY_SATURATED);
+}
+
+TEST(Abi, AFullKeyWithTheGreatestBiasReachesNoFlag) {
+  const __u64 fullest = WEIR_KEY_SATURATED - 1 + (__u64{WEIR_LOAD_SCALE} << WEIR_KEY_LOAD_SHIFT);
+  EXPECT_LT(fullest + WEIR_BIAS_MAX, WEIR_KEY_HUNG);
+  EXPECT_EQ(WEIR_BIAS_MAX & WEIR_SLOT_MASK, 0U);
 }
 
 TEST(Abi, WeightsUpTo16DivideTheScale) {
@@ -55,7 +63,7 @@ TEST(Policy, EveryNameIsReadBack) {
     ASSERT_TRUE(policy) << name;
     EXPECT_EQ(to_string(*policy), name);
   }
-  EXPECT_EQ(policy_names().size(), 6U);
+  EXPECT_EQ(policy_names().size(), 9U);
   EXPECT_EQ(parse_policy("weighted-round-robin"), Policy::weighted_round_robin);
   for (const std::string_view name : {"", "least", "Round-Robin", "uri-hash"})
     EXPECT_FALSE(parse_policy(name)) << name;

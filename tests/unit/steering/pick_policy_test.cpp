@@ -132,6 +132,18 @@ TEST_F(Hashed, FollowsWeights) {
   expect_shares(count(slots_of(200'000, 1), 4), weights);
 }
 
+TEST_F(Hashed, EverySlotsShareIsWithinTwoPercentOfItsWeight) {
+  const std::vector<std::uint32_t> weights{1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4};
+  configure({.slots = 16, .policy = Policy::source_hash, .weights = weights});
+  raw.config.hash_key[0] = raw.config.hash_key[1] = 1;  // drawn anew otherwise
+  constexpr std::uint32_t kClients = 2'000'000;
+  const auto counts = count(slots_of(kClients, 1), 16);
+  for (std::uint32_t slot = 0; slot < 16; ++slot) {
+    const double due = kClients * weights[slot] / 40.0;
+    EXPECT_NEAR(static_cast<double>(counts[slot]), due, 0.02 * due) << slot;
+  }
+}
+
 TEST_F(Hashed, ALostSlotMovesItsOwnClientsOnlyAndGetsThemBack) {
   configure(16, Policy::source_hash);
   const auto before = slots_of(50'000, 1);
