@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/crc.hpp>
 #include <cerrno>
 #include <chrono>
@@ -208,7 +209,24 @@ struct Start {
   std::optional<process::Inheritance> inheritance;
   std::string binary;  // absolute
   launch::StartWords words;
+  std::vector<process::PassedSocket> stored;  // weir's own listeners, of an earlier run
 };
+
+/// Has those listen on that are there already, as far as there are slots for them; closes the
+/// others.
+void use_stored(std::vector<process::ListenOn>& listens, std::uint32_t workers,
+                const std::vector<process::PassedSocket>& stored) {
+  for (const process::PassedSocket& socket : stored) {
+    const auto same = std::ranges::find_if(listens, [&](const process::ListenOn& listen) {
+      return listen.address.to_string() == socket.address.to_string() &&
+             listen.passed.size() < workers;
+    });
+    if (same != listens.end())
+      same->passed.push_back(socket.fd);
+    else
+      ::close(socket.fd);
+  }
+}
 
 /// EstateTerms::settings: a checksum over the command line and the file that it names. --takeover
 /// says how to begin, not what to do.
@@ -243,6 +261,7 @@ Result<int> run(const cli::Options& options, Start start) {
   plan->master.binary = std::move(start.binary);
   plan->master.arguments = {start.words.argv, start.words.argv + start.words.argc};
   std::optional<process::Inheritance>& before = start.inheritance;
+  use_stored(plan->master.listen, before ? 0 : plan->master.workers, start.stored);
   if (before) {  // its tables are laid out for these
     plan->master.steering.places = before->estate.terms.places;
     plan->master.terms.places = before->estate.terms.places;
@@ -367,8 +386,9 @@ std::vector<cli::Listen> passed_before(const process::EstateTerms& terms) {
 int start(int argc, const char* const* argv) {
   auto inheritance = inheritance_of_environment();
   if (!inheritance) return fail(inheritance.error());
-  const auto sockets = process::take_passed_sockets();
+  auto sockets = process::take_passed_sockets();
   if (!sockets) return fail(sockets.error());
+  std::vector<process::PassedSocket> stored = process::take_stored(*sockets);
   auto passed = launch::listens_of(*sockets);
   if (!passed) return fail(passed.error());
   cli::Host host = cli::Host::here();
@@ -392,7 +412,8 @@ int start(int argc, const char* const* argv) {
   }
   return serve(options, {.inheritance = std::move(*inheritance),
                          .binary = path_of(argv[0]),
-                         .words = {.argc = argc, .argv = argv, .host = std::move(host)}});
+                         .words = {.argc = argc, .argv = argv, .host = std::move(host)},
+                         .stored = std::move(stored)});
 }
 
 }  // namespace

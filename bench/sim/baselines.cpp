@@ -40,8 +40,7 @@ std::uint32_t Hermes::pick(Nanoseconds, const Session& session) {
   const std::uint32_t group = weir_range(session.hash, groups);
   const auto hash = static_cast<std::uint32_t>(std::uint64_t{session.hash} * groups);
   const std::uint32_t first = group * kGroup;
-  const auto workers =
-      std::min(kGroup, static_cast<std::uint32_t>(status_.size()) - first);
+  const auto workers = std::min(kGroup, static_cast<std::uint32_t>(status_.size()) - first);
   std::uint64_t set = sets_[group];
   const auto members = static_cast<std::uint32_t>(std::popcount(set));
   if (members <= 1) return first + weir_range(hash, workers);

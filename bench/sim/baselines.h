@@ -24,8 +24,8 @@ class KernelHash final : public Steerer {
   std::uint32_t workers_;
 };
 
-/// One listening socket that all workers wait for with EPOLLEXCLUSIVE. The kernel wakes the one that
-/// went to sleep last; while all are awake, each takes one connection a turn.
+/// One listening socket that all workers wait for with EPOLLEXCLUSIVE. The kernel wakes the one
+/// that went to sleep last; while all are awake, each takes one connection a turn.
 class EpollExclusive final : public Steerer {
  public:
   [[nodiscard]] bool shares_queue() const noexcept override { return true; }
@@ -37,12 +37,12 @@ class EpollExclusive final : public Steerer {
   void restarted(std::uint32_t, Nanoseconds) override {}
 };
 
-/// Hermes (SIGCOMM 2025), after its paper. A worker has a status: when its loop last began, how many
-/// events of this turn it has not handled yet, how many connections are open. At the end of each
-/// turn a worker keeps, of its group's workers, those whose loop began within the threshold; of
-/// these, those with fewer connections than the mean + theta; of these, those with fewer events than
-/// the mean + theta; and publishes the set as a bitmap. The kernel hashes among the set; with one
-/// worker in it or none, among all.
+/// Hermes (SIGCOMM 2025), after its paper. A worker has a status: when its loop last began, how
+/// many events of this turn it has not handled yet, how many connections are open. At the end of
+/// each turn a worker keeps, of its group's workers, those whose loop began within the threshold;
+/// of these, those with fewer connections than the mean + theta; of these, those with fewer events
+/// than the mean + theta; and publishes the set as a bitmap. The kernel hashes among the set; with
+/// one worker in it or none, among all.
 ///
 /// theta is half of the mean, which did best in the paper. Where the mean is 0 there is nothing
 /// below it, and whoever is at the mean is kept: taken by the letter, an idle service would be

@@ -37,8 +37,7 @@ double Distribution::draw(Random& random) const noexcept {
   switch (kind) {
     case Kind::fixed: return mean;
     case Kind::exponential: return random.exponential(mean);
-    case Kind::pareto:
-      return mean * (shape - 1) / shape * std::pow(random.uniform(), -1 / shape);
+    case Kind::pareto: return mean * (shape - 1) / shape * std::pow(random.uniform(), -1 / shape);
     case Kind::lognormal: return mean * std::exp(shape * random.normal() - shape * shape / 2);
   }
   return mean;

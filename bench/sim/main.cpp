@@ -67,8 +67,9 @@ std::vector<Scenario> chosen_scenarios(const Options& options) {
   }
   for (Scenario& scenario : chosen) {
     if (options.workers != 0) scenario.service.workers = options.workers;
-    scenario.service.until_s = scenario.service.warm_up_s +
-                               options.shorten * (scenario.service.until_s - scenario.service.warm_up_s);
+    scenario.service.until_s =
+        scenario.service.warm_up_s +
+        options.shorten * (scenario.service.until_s - scenario.service.warm_up_s);
     scenario.workload.until_s = scenario.service.until_s;
   }
   return chosen;

@@ -104,7 +104,8 @@ Row make_row(std::string_view scenario, std::string_view policy, std::uint64_t s
           .workers = workers,
           .sessions = outcome.sessions,
           .lost = outcome.lost};
-  const double share = outcome.samples.empty() ? 0 : 1 / static_cast<double>(outcome.samples.size());
+  const double share =
+      outcome.samples.empty() ? 0 : 1 / static_cast<double>(outcome.samples.size());
   for (const Sample& sample : outcome.samples) {
     row.connections_mean += share * sample.connections.mean;
     row.connections_deviation += share * sample.connections.deviation;
@@ -162,9 +163,8 @@ std::vector<std::filesystem::path> write_plots(const std::filesystem::path& fold
     for (const std::string& policy : distinct(rows, &Row::policy)) {
       fmt::print(data, "{}", policy);
       for (double Row::*member :
-           {&Row::connections_deviation, &Row::busy_deviation, &Row::message_p50,
-            &Row::message_p99, &Row::message_p999, &Row::connect_p50, &Row::connect_p99,
-            &Row::connect_p999})
+           {&Row::connections_deviation, &Row::busy_deviation, &Row::message_p50, &Row::message_p99,
+            &Row::message_p999, &Row::connect_p50, &Row::connect_p99, &Row::connect_p999})
         fmt::print(data, " {:.6g}", median(values_of(rows, scenario, policy, member)));
       fmt::print(data, "\n");
     }

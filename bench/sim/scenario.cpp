@@ -95,10 +95,9 @@ Scenario on_off() {
                .service = {.workers = 32, .warm_up_s = 30, .until_s = 90},
                .workload = {}};
   out.workload.lifetime = {.kind = Kind::pareto, .mean = 5, .shape = 1.5};
-  out.workload.arrivals = {
-      .kind = Arrivals::Kind::on_off, .rate = 4'000, .on_s = 2, .off_s = 3};
-  out.workload.paths = {{.rate = {.kind = Kind::lognormal, .mean = 5, .shape = 1},
-                         .cost = {.mean = 400e-6}}};
+  out.workload.arrivals = {.kind = Arrivals::Kind::on_off, .rate = 4'000, .on_s = 2, .off_s = 3};
+  out.workload.paths = {
+      {.rate = {.kind = Kind::lognormal, .mean = 5, .shape = 1}, .cost = {.mean = 400e-6}}};
   return out;
 }
 

@@ -321,9 +321,8 @@ void Simulation::crash(std::uint32_t number, Nanoseconds now) {
         worker.waiting, [](const Item& item) { return item.work == Work::accept; }));
     std::erase_if(untold_, [number](const TurnReport& report) { return report.worker == number; });
     steerer_.crashed(number, queued);
-    agenda_.add({.at = now + to_ns(options_.restart_s),
-                 .kind = Event::Kind::restart,
-                 .subject = number});
+    agenda_.add(
+        {.at = now + to_ns(options_.restart_s), .kind = Event::Kind::restart, .subject = number});
   }
   agenda_.add({.at = now + to_ns(mishaps_.exponential(options_.crash_every_s)),
                .kind = Event::Kind::crash,

@@ -32,18 +32,18 @@ struct SimulationOptions {
   double close_cost_s = 10e-6;
   double turn_cost_s = 2e-6;
   double sample_s = 1;
-  double report_delay_s = 0;   // from the end of a turn until anybody else knows of it
-  double stall_every_s = 0;    // a worker stands still, on average so often; 0: never
+  double report_delay_s = 0;  // from the end of a turn until anybody else knows of it
+  double stall_every_s = 0;   // a worker stands still, on average so often; 0: never
   Distribution stall{.mean = 0.2};
-  double crash_every_s = 0;    // a worker dies, on average so often; 0: never
+  double crash_every_s = 0;  // a worker dies, on average so often; 0: never
   double restart_s = 0.1;
 };
 
 /// Over the workers at one moment, or over the time between two: which is said where it is used.
 struct Spread {
   double mean = 0;
-  double deviation = 0;    // standard deviation over the workers
-  double largest = 0;      // over the mean; 1 where the mean is 0
+  double deviation = 0;  // standard deviation over the workers
+  double largest = 0;    // over the mean; 1 where the mean is 0
 };
 
 struct Sample {

@@ -31,7 +31,8 @@ TableSteerer::TableSteerer(Policy policy, const SteererOptions& options)
     : policy_{policy}, table_{make_table()}, score_{options.score} {
   // The workers are bound to the CPUs whose SYNs the network card hands out by the same hash.
   std::vector<int> cpus;
-  for (std::uint32_t slot = 0; slot < options.workers; ++slot) cpus.push_back(static_cast<int>(slot));
+  for (std::uint32_t slot = 0; slot < options.workers; ++slot)
+    cpus.push_back(static_cast<int>(slot));
   table_.configure({.slots = options.workers,
                     .policy = policy,
                     .weights = {},

@@ -1,5 +1,5 @@
-// TableSteerer: weir's policies in the simulator. Not a model of them: the load table is weir's own,
-// in memory, workers report to it through WorkerSlot, and weir_steer() of pick.h decides.
+// TableSteerer: weir's policies in the simulator. Not a model of them: the load table is weir's
+// own, in memory, workers report to it through WorkerSlot, and weir_steer() of pick.h decides.
 #pragma once
 
 #include <vector>

@@ -17,13 +17,13 @@ namespace weir::sim {
 /// One client's session, known when it connects only to us.
 struct Session {
   Nanoseconds arrives = 0;
-  std::uint64_t client = 0;    // its address, for the hashes
-  std::uint32_t hash = 0;      // of its connection, as the kernel would have it
+  std::uint64_t client = 0;  // its address, for the hashes
+  std::uint32_t hash = 0;    // of its connection, as the kernel would have it
   Nanoseconds lifetime = 0;
-  double message_gap_ns = 0;   // mean between messages, which are a Poisson process; 0: none
-  Distribution cost;           // of a message, seconds
-  std::uint32_t bytes = 0;     // of a message
-  Random random{0};            // for its messages
+  double message_gap_ns = 0;  // mean between messages, which are a Poisson process; 0: none
+  Distribution cost;          // of a message, seconds
+  std::uint32_t bytes = 0;    // of a message
+  Random random{0};           // for its messages
 };
 
 class Workload {
@@ -37,11 +37,11 @@ class Workload {
 struct Arrivals {
   enum class Kind : std::uint8_t { poisson, bursts, on_off };
   Kind kind = Kind::poisson;
-  double rate = 100;          // sessions/s; on_off: while on
-  double first_burst_s = 1;   // bursts: on top of the rate
+  double rate = 100;         // sessions/s; on_off: while on
+  double first_burst_s = 1;  // bursts: on top of the rate
   double burst_every_s = 10;
   std::uint32_t burst = 0;
-  double on_s = 1;            // on_off: means of exponential times
+  double on_s = 1;  // on_off: means of exponential times
   double off_s = 1;
 };
 
@@ -49,8 +49,8 @@ struct Arrivals {
 struct Path {
   std::string name = "all";
   double share = 1;
-  Distribution rate{.mean = 1};        // messages/s of a session
-  Distribution cost{.mean = 50e-6};    // mean seconds a message, of a session
+  Distribution rate{.mean = 1};      // messages/s of a session
+  Distribution cost{.mean = 50e-6};  // mean seconds a message, of a session
   Distribution::Kind spread = Distribution::Kind::exponential;  // of its messages about that mean
   double spread_shape = 0;
   double core_max = 1e9;  // no session asks for more than this of a core: its cost is cut

@@ -138,10 +138,11 @@ constexpr std::array kShown{
 };
 
 /// Lists may be of any length; a line that names them is not.
+constexpr std::size_t kShownBytesMax = 120;
+
 std::string shortened(std::string value) {
-  constexpr std::size_t kBytesMax = 120;
-  if (value.size() <= kBytesMax) return value;
-  value.resize(kBytesMax);
+  if (value.size() <= kShownBytesMax) return value;
+  value.resize(kShownBytesMax);
   return value + "...";
 }
 

@@ -22,6 +22,7 @@ std::string report(const std::vector<cli::Change>& changes, bool certificates,
     if (certificates) out += " but certificates were read again";
   } else {
     std::vector<std::string> said;
+    said.reserve(changes.size());
     for (const cli::Change& change : changes) said.push_back(change.to_string());
     out = fmt::format("reloaded: {}", fmt::join(said, ", "));
     if (certificates) out += "; certificates were read again";

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -44,6 +45,7 @@ int run_successor(const std::string& program, const std::vector<std::string>& ar
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
+  close_all_but(std::array{channel});  // asio's sockets do not close on exec
   if (::fcntl(channel, F_SETFD, 0) != 0 ||
       ::setenv("WEIR_UPGRADE_FD", std::to_string(channel).c_str(), 1) != 0)
     return errno;

@@ -8,9 +8,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
+#include <thread>
+#include <utility>
 
 extern "C" {  // glibc 2.36 forgot to say so in the header itself
 #include <sys/pidfd.h>
@@ -36,6 +40,29 @@ constexpr std::string_view kReady = "ready";
 /// The same, and the control socket is kept: its file must not be removed.
 constexpr std::string_view kReadyWithControl = "ready, with your control socket";
 constexpr std::string_view kGo = "go";
+
+/// Between looks at whether a new master has ended by itself, and how many there are.
+constexpr std::chrono::milliseconds kEndPause{1};
+constexpr int kEndLooks = 100;
+
+/// Ends the process, and says how it ended if that was by itself.
+std::optional<Error> end_successor(pid_t pid) {
+  siginfo_t exit{};
+  for (int i = 0; i < kEndLooks && exit.si_pid == 0; ++i) {
+    if (::waitid(P_PID, static_cast<id_t>(pid), &exit, WEXITED | WNOHANG) != 0) break;
+    if (exit.si_pid == 0) std::this_thread::sleep_for(kEndPause);
+  }
+  if (exit.si_pid == 0) {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    return std::nullopt;
+  }
+  return Error{exit.si_code == CLD_EXITED
+                   ? fmt::format("the new master ended with exit status {}", exit.si_status)
+                   : fmt::format("the new master ended with signal {} ({})", exit.si_status,
+                                 ::strsignal(exit.si_status)),
+               "look for its reason in the log"};
+}
 
 }  // namespace
 
@@ -83,11 +110,12 @@ Result<void> Master::begin_upgrade(const std::string& binary) {
   EstateTerms terms = options_.terms;
   terms.workers = options_.workers;
   if (auto sent = send_estate(ours.get(), terms, estate_items()); !sent) {
-    // It may have died of the binary's being none; then that is what to say.
-    const auto why = receive_frame(ours.get(), Duration::zero());
-    ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
-    return why ? Error{why->text, ""} : sent.error();
+    if (const auto why = receive_frame(ours.get(), kFramePatience)) {
+      end_successor(pid);
+      return Error{why->text, ""};
+    }
+    const auto ended = end_successor(pid);
+    return ended ? *ended : sent.error();
   }
   upgrade_ = std::make_unique<Upgrade>(io_);
   upgrade_->pid = pid;
@@ -140,20 +168,15 @@ void Master::on_new_masters_word() {
     return put_in_charge(frame->text);
   if (frame) return upgrade_failed({frame->text, ""});
   // Its end of the channel is closed: it has ended, or is about to.
-  siginfo_t exit{};
-  ::kill(upgrade_->pid, SIGKILL);
-  ::waitid(P_PID, static_cast<id_t>(upgrade_->pid), &exit, WEXITED | WNOWAIT);
-  upgrade_failed({exit.si_code == CLD_EXITED
-                      ? fmt::format("the new master ended with exit status {}", exit.si_status)
-                      : "the new master ended before it was ready",
-                  "look for its reason in the log"});
+  const pid_t pid = std::exchange(upgrade_->pid, 0);
+  upgrade_failed(end_successor(pid).value_or(Error{
+      "the new master has closed its channel", "it has to be a weir, of this version or later"}));
 }
 
 /// Nothing was given up yet: this master goes on.
 void Master::upgrade_failed(Error why) {
   const std::unique_ptr<Upgrade> failed = std::move(upgrade_);
-  ::kill(failed->pid, SIGKILL);  // its workers end with it
-  ::waitpid(failed->pid, nullptr, 0);
+  if (failed->pid != 0) (void)end_successor(failed->pid);  // its workers end with it
   spdlog::error("the upgrade failed: {}; this weir goes on", to_string(why));
   if (failed->done) failed->done(std::move(why));
 }
@@ -218,7 +241,7 @@ void Master::take_charge() {
   });
   ready_once_ = true;
   if (on_charge_) on_charge_();
-  renew_keeper();
+  leave_to_successors();
   if (on_ready_) on_ready_();
   begin_ticks();
   if (predecessors_.empty()) settle();
@@ -246,19 +269,17 @@ void Master::find_predecessors() {
 }
 
 void Master::order_hand_over() {
-  const HandOverOrder order{
-      .parcel_version =
-          options_.terms.app == inherited_->app
-              ? common_parcel_version(inherited_->parcel_oldest, inherited_->parcel_newest,
-                                      options_.terms.parcel_oldest, options_.terms.parcel_newest)
-              : std::uint16_t{0}};
-  if (order.parcel_version == 0 && !predecessors_.empty() && !said_none_move_) {
-    said_none_move_ = true;
+  const std::uint16_t version =
+      options_.terms.app == inherited_->app
+          ? common_parcel_version(inherited_->parcel_oldest, inherited_->parcel_newest,
+                                  options_.terms.parcel_oldest, options_.terms.parcel_newest)
+          : std::uint16_t{0};
+  if (version == 0 && !predecessors_.empty() && !std::exchange(said_none_move_, true))
     spdlog::warn("sessions of weir {} do not move to this version: they are closed",
                  inherited_->version);
-  }
   for (const auto& predecessor : predecessors_) {
     if (predecessor->ordered) continue;
+    const HandOverOrder order{.worker = predecessor->tenure.pid, .parcel_version = version};
     const Posted posted = post(inboxes_.writer(predecessor->slot), LetterKind::hand_over,
                                predecessor->slot, std::as_bytes(std::span{&order, 1}));
     if (posted == Posted::failed)

@@ -20,6 +20,7 @@ extern "C" {  // glibc 2.36 forgot to say so in the header itself
 #include "master_parts.h"
 #include "weir/base/log.h"
 #include "weir/base/units.h"
+#include "weir/process/passed_sockets.h"
 
 namespace weir::process {
 namespace {
@@ -285,7 +286,7 @@ void Master::check_all_ready() {
   if (!all_ready) return;
   if (!in_charge_) return before_has_died_ ? take_charge() : report_ready();
   ready_once_ = true;
-  renew_keeper();
+  leave_to_successors();
   if (on_ready_) on_ready_();
   tell_manager();
 }
@@ -546,10 +547,34 @@ ServiceState Master::service_state(Instant now) {
 
 void Master::tell_manager() {
   if (!manager_ || !in_charge_ || succeeded_) return;
+  if (!to_store_.empty()) store_more();
   const Instant now = monotonic_now();
   const std::string due = report_.due(service_state(now), now);
   if (due.empty()) return;
   if (manager_->send(due)) report_.sent();  // or it is due again at the next tick
+}
+
+/// Has the service manager hold the listeners as they are now.
+void Master::store_listeners() {
+  if (!manager_) return;
+  to_store_ = {-1};
+  for (std::size_t a = 0; a < listeners_.addresses().size(); ++a)
+    for (const int fd : listeners_.of_address(a))
+      if (fd >= 0) to_store_.push_back(fd);
+  store_more();
+}
+
+/// As many as it takes at once; the others at the next tick.
+void Master::store_more() {
+  std::size_t sent = 0;
+  for (; sent < to_store_.size(); ++sent) {
+    const int fd = to_store_[sent];
+    const std::string what =
+        fmt::format("{}=1\nFDNAME={}\n{}", fd < 0 ? "FDSTOREREMOVE" : "FDSTORE", kStoredListener,
+                    fd < 0 ? "" : "FDPOLL=0\n");
+    if (!manager_->send(what, fd)) break;
+  }
+  to_store_.erase(to_store_.begin(), to_store_.begin() + static_cast<std::ptrdiff_t>(sent));
 }
 
 void Master::send_to_manager(std::string_view assignments) {

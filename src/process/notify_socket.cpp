@@ -4,11 +4,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 
 namespace weir::process {
 namespace {
@@ -42,9 +44,25 @@ Result<std::optional<NotifySocket>> NotifySocket::from_environment() {
   return std::optional{NotifySocket{std::move(fd), to, size}};
 }
 
-bool NotifySocket::send(std::string_view assignments) const noexcept {
-  const auto sent = ::sendto(fd_.get(), assignments.data(), assignments.size(), MSG_NOSIGNAL,
-                             reinterpret_cast<const sockaddr*>(&to_), size_);
+bool NotifySocket::send(std::string_view assignments, int fd) const noexcept {
+  iovec part{const_cast<char*>(assignments.data()), assignments.size()};
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof fd)> control{};
+  sockaddr_un to = to_;
+  msghdr message{};
+  message.msg_name = &to;
+  message.msg_namelen = size_;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (fd >= 0) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* const c = CMSG_FIRSTHDR(&message);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(c), &fd, sizeof fd);
+  }
+  const ssize_t sent = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
   return sent == static_cast<ssize_t>(assignments.size());
 }
 

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
@@ -29,6 +31,12 @@ int option(int fd, int name) noexcept {
   int value = -1;
   socklen_t size = sizeof value;
   return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+}
+
+/// Which socket it is: the same for each of its descriptors.
+ino_t inode_of(int fd) noexcept {
+  struct stat found {};
+  return ::fstat(fd, &found) == 0 ? found.st_ino : 0;
 }
 
 Result<PassedSocket> checked(int fd, const std::string& name) {
@@ -85,10 +93,30 @@ Result<std::vector<PassedSocket>> take_passed_sockets() {
   std::vector<PassedSocket> sockets;
   for (const auto& [fd, name] : *listed) {
     auto socket = checked(fd, name);
+    if (!socket && name == kStoredListener) {
+      ::close(fd);
+      continue;
+    }
     if (!socket) return socket.error();
     sockets.push_back(std::move(*socket));
   }
   return sockets;
+}
+
+std::vector<PassedSocket> take_stored(std::vector<PassedSocket>& sockets) {
+  std::vector<PassedSocket> stored;
+  std::vector<PassedSocket> others;
+  for (PassedSocket& socket : sockets)
+    (socket.name == kStoredListener ? stored : others).push_back(std::move(socket));
+  sockets = std::move(others);
+  std::erase_if(stored, [&sockets](const PassedSocket& own) {
+    const bool twice = std::ranges::any_of(sockets, [&own](const PassedSocket& other) {
+      return inode_of(other.fd) == inode_of(own.fd);
+    });
+    if (twice) ::close(own.fd);
+    return twice;
+  });
+  return stored;
 }
 
 }  // namespace weir::process

@@ -106,6 +106,7 @@ Result<void> Master::grow(std::uint32_t count, const Staffing& staffing) {
   }
   tell_news();
   for (std::uint32_t slot = before; slot < count; ++slot) start(slot);
+  leave_to_successors();
   return {};
 }
 
@@ -287,6 +288,7 @@ void Master::finish_retiring_if_left() {
   resizing_.handing_over.reset();
   if (auto kept = keep_connections_off(); !kept) spdlog::warn("{}", to_string(kept.error()));
   spdlog::info("{} workers are left", count);
+  leave_to_successors();
 }
 
 // --- telling ----------------------------------------------------------------------------------

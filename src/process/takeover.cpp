@@ -123,6 +123,13 @@ void Master::set_settings(std::string settings) {
   if (ready_once_) renew_keeper();
 }
 
+/// What there is now, for whoever comes after a death: the keeper has all of it, the service
+/// manager the listeners.
+void Master::leave_to_successors() {
+  renew_keeper();
+  store_listeners();
+}
+
 /// Has a keeper that holds what there is now; without a control socket nobody could ask it.
 void Master::renew_keeper() {
   end_keeper();

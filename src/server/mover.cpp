@@ -1,5 +1,7 @@
 #include "mover.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 #include <iterator>
@@ -96,8 +98,11 @@ void Mover::read(Letter letter, Instant now) {
       if (const auto order = content_of<process::GiveOrder>(letter)) give(*order);
       return;
     case LetterKind::hand_over:
-      hand_over_ = content_of<process::HandOverOrder>(letter);
-      if (hand_over_) ring_.cancel(Tag::of(Op::inbox));
+      if (const auto order = content_of<process::HandOverOrder>(letter);
+          order && order->worker == ::getpid()) {
+        hand_over_ = order;
+        ring_.cancel(Tag::of(Op::inbox));
+      }
       return;
     case LetterKind::sums:
       if (const auto sums = content_of<weir_row>(letter)) add(*sums);

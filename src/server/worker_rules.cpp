@@ -22,6 +22,8 @@ using Bytes = std::span<const std::byte>;
 constexpr std::array<char, 4> kMagic{'w', 'r', 'u', 'l'};
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kCrcBytes = 4;
+/// The longest time that any flag takes.
+constexpr auto kTimeMax = static_cast<std::uint64_t>(Duration{std::chrono::hours{24}}.count());
 
 /// The table in the header, up to the health path.
 struct Head {
@@ -169,7 +171,6 @@ class Reader {
 
 /// What no flags come to, by the name that the error says.
 std::string_view bad_field(const Head& head) {
-  constexpr auto kTimeMax = static_cast<std::uint64_t>(Duration{std::chrono::hours{24}}.count());
   for (const std::uint64_t time : {head.hang_threshold, head.drain_timeout, head.handshake_timeout,
                                    head.idle_timeout, head.ping_interval, head.close_timeout})
     if (time > kTimeMax) return "time";

@@ -20,6 +20,9 @@ namespace {
 
 using Note = std::atomic_ref<std::uint32_t>;
 
+/// Sets where there is no limit on clients yet.
+constexpr std::uint64_t kInReserve = 1'048'576 / sizeof(weir_client_set);
+
 /// The two words of an address as the steering program has them: IPv4 mapped into IPv6.
 std::array<__u64, 2> words_of(const SocketAddress& address) noexcept {
   std::array<unsigned char, 16> bytes{};
@@ -54,7 +57,6 @@ bool is_free(const weir_client& client, __u64 account, __u64 now) noexcept {
 }  // namespace
 
 std::uint32_t client_sets_for(const ClientLimits& limits, std::uint64_t connections) noexcept {
-  constexpr std::uint64_t kInReserve = (1 << 20) / sizeof(weir_client_set);
   const std::uint64_t most = limits.any() ? WEIR_CLIENT_SETS_MAX : kInReserve;
   const std::uint64_t wanted =
       std::clamp<std::uint64_t>(connections * 2 / WEIR_CLIENT_WAYS, 1'024, most);

@@ -7,10 +7,12 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdarg>
 #include <cstdio>
 #include <memory>
 #include <string_view>
+#include <thread>
 
 #include "steer.skel.h"
 #include "weir/base/log.h"
@@ -52,6 +54,10 @@ struct Close {
   void operator()(steer_bpf* skeleton) const noexcept { steer_bpf__destroy(skeleton); }
 };
 
+/// An array goes with the last program that has it, after a grace period of the kernel's.
+constexpr std::chrono::milliseconds kBusyPause{10};
+constexpr int kBusyTries = 300;
+
 UniqueFd copy_of(int fd) noexcept {
   return UniqueFd{::fcntl(fd, F_DUPFD_CLOEXEC, 3)};
 }
@@ -83,7 +89,12 @@ Result<Program> Program::load(const Options& options) {
 
 Result<void> Program::set_listener(std::uint32_t slot, int listener) {
   const auto socket = static_cast<std::uint64_t>(listener);
-  if (bpf_map_update_elem(parts_.listeners.get(), &slot, &socket, BPF_ANY) == 0) return {};
+  for (int tries = 0; tries < kBusyTries; ++tries) {
+    if (bpf_map_update_elem(parts_.listeners.get(), &slot, &socket, BPF_ANY) == 0) return {};
+    if (errno != EBUSY) break;
+    if (tries == 0) ::setsockopt(listener, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, nullptr, 0);
+    std::this_thread::sleep_for(kBusyPause);
+  }
   // EINVAL: not a listening SO_REUSEPORT socket; EBUSY: it is in another array already.
   return os_error("handing a listener to the steering program", errno);
 }

@@ -38,7 +38,9 @@ class Program {
   [[nodiscard]] int clients_map() const noexcept { return parts_.clients.get(); }
   [[nodiscard]] int fd() const noexcept { return parts_.program.get(); }
 
-  /// Makes `listener`, a listening SO_REUSEPORT socket that is in no other array, the slot's.
+  /// Makes `listener`, a listening SO_REUSEPORT socket, the slot's. One that is in another array,
+  /// of a program that nobody holds any more but the group that it was attached to, is waited for:
+  /// the kernel takes the array apart a moment after the program is detached.
   [[nodiscard]] Result<void> set_listener(std::uint32_t slot, int listener);
   /// Attaches to the SO_REUSEPORT group that `listener` is of; the group then holds the program.
   [[nodiscard]] Result<void> attach(int listener);

@@ -10,6 +10,7 @@ import unittest
 from harness import proc
 from harness.environment import PATIENCE, raise_descriptor_limit
 from harness.server import Server
+from harness.succession import Succession
 
 SKIPPED = 77  # what CTest takes for "skipped"; see the CMakeLists.txt of each suite
 
@@ -20,6 +21,12 @@ class WeirTest(unittest.TestCase):
     def start_weir(self, *flags, **options):
         """A weir that is ended with the test, which fails if that end is not a clean one."""
         server = Server(*flags, **options)
+        self.addCleanup(server.close)
+        return server
+
+    def start_succession(self, *flags, **options):
+        """The same for one whose master may change."""
+        server = Succession(*flags, **options)
         self.addCleanup(server.close)
         return server
 

@@ -3,6 +3,7 @@ ones, what is wrong with it is refused whole, and no session loses a byte."""
 
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -123,7 +124,7 @@ class AnswerTest(ReloadTest):
             "reloaded: --steer round-robin (was least-connections), --idle-timeout 1m (was 2m)"
         )
         self.assertEqual(said, line + "\n")
-        self.assertIn(line, server.messages("info"))
+        server.await_log(f"^{re.escape(line)}$")
         self.assertEqual(server.status()["policy"], "round-robin")
         self.config.change({"steer": "two-choices"})
         server.signal(signal.SIGHUP)
@@ -152,13 +153,14 @@ class AnswerTest(ReloadTest):
             ({"colour": None, "weights": "1,2,3"}, None, "--weights: 3 weights for 2 workers"),
             ({"weights": None, "max-connections": "999999999"}, None, "--max-connections 999999999 needs"),
         )  # fmt: skip
-        for settings, key, what in wrong:
+        for turn, (settings, key, what) in enumerate(wrong):
             with self.subTest(what):
                 said = self.refused(server, settings)
                 self.assertIn(what, said)
                 if key:
                     self.assertEqual(said, f"weirctl: weir: {self.config.place(key)}: {what}\n")
                 server.signal(signal.SIGHUP)
+                server.await_log("^not reloaded, everything stays as it was: ", 2 * turn + 1)
                 self.assertEqual(server.status()["policy"], "least-connections")
                 self.echo(peer, 1000)
         self.assertNotIn("keeps to new rules", server.messages())
@@ -348,7 +350,7 @@ class LimitsTest(ReloadTest):
         self.assertEqual(len([m for m in server.messages() if m.endswith("answered 404")]), 1)
         self.config.change({"log-level": "error"})
         self.assertIn("--log-level error", server.weirctl("reload").stdout)
-        self.assertIn("--log-level error (was debug)", server.messages("info")[-1])
+        server.await_log(r"^reloaded: --log-level error \(was debug\)$")
 
     def test_a_drain_takes_as_long_as_the_new_timeout_says(self):
         """The only session of slot 1 would be closed after half of it: at once instead of in half

@@ -73,6 +73,8 @@ struct GiveOrder {
 /// To the worker of the slot: its successor waits. Let the slot go, give it every session, end.
 /// Whoever reads this reads no further letter: they are the successor's.
 struct HandOverOrder {
+  /// The worker that is meant: should it not live to read this, its successor does.
+  std::int32_t worker;
   /// Of the parcels that the successor reads; 0: of none that this worker writes.
   std::uint32_t parcel_version;
 };

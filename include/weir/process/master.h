@@ -294,6 +294,8 @@ class Master {
   [[nodiscard]] ServiceState service_state(Instant now);
   void tell_manager();
   void send_to_manager(std::string_view assignments);
+  void store_listeners();
+  void store_more();
 
   // The old master's part in an upgrade.
   [[nodiscard]] Result<void> may_upgrade() const;
@@ -308,6 +310,7 @@ class Master {
   void adopt_or_start(std::uint32_t slot);
   void take_workers_over();
   void tell_keeper_before();
+  void leave_to_successors();
   void renew_keeper();
   void end_keeper() noexcept;
 
@@ -334,6 +337,7 @@ class Master {
   HangWatch hang_watch_;
   Rebalancer rebalancer_;
   std::optional<NotifySocket> manager_;  // nothing where no service manager listens
+  std::vector<int> to_store_;  // by the manager, what it has not been sent yet; -1: forget
   ServiceReport report_;
   boost::asio::posix::stream_descriptor signals_;
   boost::asio::steady_timer tick_;

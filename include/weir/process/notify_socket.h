@@ -19,8 +19,9 @@ class NotifySocket {
   /// That of $NOTIFY_SOCKET; nothing where no manager listens. Fails where the name is none.
   [[nodiscard]] static Result<std::optional<NotifySocket>> from_environment();
 
-  /// Sends one datagram, without waiting. False if the manager does not take it now.
-  [[nodiscard]] bool send(std::string_view assignments) const noexcept;
+  /// Sends one datagram, without waiting, with a descriptor beside it unless that is -1. False if
+  /// the manager does not take it now.
+  [[nodiscard]] bool send(std::string_view assignments, int fd = -1) const noexcept;
 
  private:
   NotifySocket(UniqueFd fd, sockaddr_un to, socklen_t size) noexcept

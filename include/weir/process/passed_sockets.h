@@ -4,11 +4,15 @@
 //
 // Workers share a port through SO_REUSEPORT, which has to be set before a socket is bound: a socket
 // that was made without it can have no others beside it, and is refused.
+//
+// weir has the manager store its own listeners too (FDSTORE=1), which come back the same way when
+// it is started again: what waits in them outlives even the end of all its processes.
 #pragma once
 
 #include <sys/types.h>
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,6 +20,9 @@
 #include "weir/base/socket_address.h"
 
 namespace weir::process {
+
+/// What weir's own listeners are called in the manager's store.
+inline constexpr std::string_view kStoredListener = "weir-listener";
 
 struct PassedSocket {
   int fd = -1;       // owned by whoever takes it up
@@ -33,7 +40,11 @@ struct PassedSocket {
 
 /// Those of this process's environment, once: the variables are gone afterwards, and the
 /// descriptors close on exec. Fails, naming the socket, where one is no listening TCP socket, or
-/// cannot be shared.
+/// cannot be shared; one of weir's own that does not listen any more is left out.
 [[nodiscard]] Result<std::vector<PassedSocket>> take_passed_sockets();
+
+/// Takes weir's own listeners out of those that were passed. One that is there under another name
+/// too, passed by a socket unit, is closed.
+[[nodiscard]] std::vector<PassedSocket> take_stored(std::vector<PassedSocket>& sockets);
 
 }  // namespace weir::process

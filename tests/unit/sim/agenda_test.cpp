@@ -17,9 +17,8 @@ TEST(Agenda, GivesEventsInTheOrderOfTheirTimeHoweverFarAhead) {
   // Microseconds to minutes ahead: in the bucket of now, in the calendar, and beyond it.
   const auto add = [&] {
     const double ahead = std::exp(random.uniform() * 20) * 1'000;
-    agenda.add({.at = now + static_cast<Nanoseconds>(ahead),
-                .kind = Event::Kind::session,
-                .subject = 0});
+    agenda.add(
+        {.at = now + static_cast<Nanoseconds>(ahead), .kind = Event::Kind::session, .subject = 0});
     ++left;
   };
   for (int i = 0; i < 1'000; ++i) add();

@@ -18,8 +18,7 @@ class HermesTest : public ::testing::Test {
   void turn(Hermes& hermes, const std::vector<std::uint32_t>& accepted, Nanoseconds now) {
     for (std::uint32_t worker = 0; worker < accepted.size(); ++worker) {
       hermes.woke(worker, now, 1, now);
-      hermes.turned(
-          {.worker = worker, .ended = now, .accepted = accepted[worker], .sleeps = true});
+      hermes.turned({.worker = worker, .ended = now, .accepted = accepted[worker], .sleeps = true});
     }
   }
   static std::set<std::uint32_t> picked(Hermes& hermes, Nanoseconds now) {

@@ -88,10 +88,10 @@ TEST(Synthetic, BurstsComeAllAtOnceAndInTime) {
 }
 
 TEST(Synthetic, OnAndOffArrivalsHaveTheMeanOfBoth) {
-  Synthetic workload{{.arrivals = {.kind = Arrivals::Kind::on_off, .rate = 100, .on_s = 1,
-                                   .off_s = 3},
-                      .until_s = 20'000},
-                     7};
+  Synthetic workload{
+      {.arrivals = {.kind = Arrivals::Kind::on_off, .rate = 100, .on_s = 1, .off_s = 3},
+       .until_s = 20'000},
+      7};
   std::uint64_t count = 0;
   while (workload.next()) ++count;
   EXPECT_NEAR(static_cast<double>(count), 500'000, 25'000);

@@ -47,10 +47,14 @@ TEST(Trace, AnotherHeaderIsRefused) {
 
 TEST(Trace, AWrongLineIsNamed) {
   const std::pair<const char*, const char*> cases[] = {
-      {"1,a,1,1,1", "is no session"},        {"1,a,1,1,1,1,1", "is no session"},
-      {"x,a,1,1,1,1", "is no session"},      {"-1,a,1,1,1,1", "is no session"},
-      {"1,,1,1,1,1", "is no session"},       {"1,a,nan,1,1,1", "is no session"},
-      {"1,a,1e99,1,1,1", "is no session"},   {"1,a,1,1,1,1 ", "is no session"},
+      {"1,a,1,1,1", "is no session"},
+      {"1,a,1,1,1,1,1", "is no session"},
+      {"x,a,1,1,1,1", "is no session"},
+      {"-1,a,1,1,1,1", "is no session"},
+      {"1,,1,1,1,1", "is no session"},
+      {"1,a,nan,1,1,1", "is no session"},
+      {"1,a,1e99,1,1,1", "is no session"},
+      {"1,a,1,1,1,1 ", "is no session"},
       {"0.25,a,1,1,1,1", "arrives before the line above"},
   };
   for (const auto& [line, why] : cases) {
