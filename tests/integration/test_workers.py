@@ -315,6 +315,38 @@ class GoingTest(WorkersTest):
     def test_what_a_hung_worker_has_queued_is_taken_without_a_program_in_the_kernel(self):
         self.check_queued(*NO_PROGRAM)
 
+    @needs_ebpf
+    def test_a_worker_waits_until_all_that_can_move_has_moved(self):
+        """At a rate that takes a second and more."""
+        server = self.start_weir(*NEVER_HUNG, "--rebalance-rate", "20", workers=2)
+        talkers = Talkers(self, server, 60)
+        talkers.more()
+        self.scale(server, 1)
+        talkers.more()
+        talkers.finish()
+        self.assertEqual(talkers.broken(), set())
+        self.assertEqual(server.column("arrived"), [30])
+
+    def check_kept_off(self, *flags):
+        """While a worker that hangs is to go, whoever comes is another's; what was queued before
+        waits until it wakes, for nobody covers for it."""
+        server = self.start_weir(*NEVER_HUNG, *flags, workers=3)
+        hung = server.workers()[1:]
+        for worker in hung:
+            self.freeze(worker["pid"])
+        self.begin(server, 1)
+        self.echo_all(self.open_sessions(server, 30))
+        for worker in hung:
+            self.thaw(worker["pid"])
+        self.await_workers(server, 1)
+
+    @needs_ebpf
+    def test_nothing_new_is_sent_to_a_worker_that_goes(self):
+        self.check_kept_off()
+
+    def test_nothing_new_is_sent_to_it_without_a_program_in_the_kernel(self):
+        self.check_kept_off(*NO_PROGRAM)
+
     def check_letters(self, *flags):
         """Sessions that were posted to a worker which hangs, is to go, and is killed: not one of
         them is its own yet, and all go on with another."""
@@ -322,14 +354,17 @@ class GoingTest(WorkersTest):
         server.expect_error(r"^slot 2: worker \d+ ended with signal 9")
         talkers = Talkers(self, server, scaled(60))
         talkers.more()
-        source, _, target = server.workers()
+        source, other, target = server.workers()
         lost = proc.held_ports(target["pid"], server.port)
+        held = len(proc.descriptors(other["pid"]))
         self.freeze(target["pid"])
         server.ask(b'{"command":"move","count":1000,"from":0,"to":2}')
         server.await_status(lambda seen: seen["workers"][0]["connections"] == 0, "all are posted")
         self.begin(server, 2)
-        if not flags:  # what waits there is moved by the kernel: nobody has to come back for it
-            server.await_status(lambda seen: seen["workers"][2]["state"] == "retiring", "it goes")
+        # Its listeners are closed, and the others know: nobody is to come back for the letters.
+        server.await_status(
+            lambda _: len(proc.descriptors(other["pid"])) == held - 2, "its listener and inbox are gone"
+        )
         proc.kill(target["pid"])
         self.await_workers(server, 2)
         talkers.more()
