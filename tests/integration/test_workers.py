@@ -257,6 +257,30 @@ class GrowingTest(WorkersTest):
         server.await_status(lambda _: len(proc.descriptors(first)) == held, "it has let them go")
 
 
+    @needs_ebpf
+    def test_what_a_client_has_open_is_known_to_new_workers_and_forgotten_with_them(self):
+        server = self.start_weir(*NEVER_HUNG, "--max-connections-per-ip", "40", workers=1)
+        server.expect_error(r"^slot 2: worker \d+ ended with signal 9")
+        self.scale(server, 3)
+        peers = self.open_sessions(server, 40)
+        with self.assertRaises(OSError):
+            raw.connect(server.address).recv(1)
+        victim = server.workers()[2]
+        lost = proc.held_ports(victim["pid"], server.port)
+        proc.kill(victim["pid"])
+        self.await_workers(server, 3)
+        self.scale(server, 1)
+        left = [p for p in peers if p.getsockname()[1] not in lost]
+        self.echo_all(left)
+        self.assertGreater(len(lost), 0)
+        more = [raw.open_session(server.address) for _ in lost]
+        for peer in more:
+            self.addCleanup(peer.close)
+        with self.assertRaises(OSError):
+            raw.connect(server.address).recv(1)
+        self.echo_all([*left, *more])
+
+
 class GoingTest(WorkersTest):
     def check_half_open(self, *flags):
         """A request of which half has come stays with its worker until it is whole; then its session
