@@ -78,7 +78,7 @@ std::optional<Acceptor::Accepted> Acceptor::take(const io::Completion& completio
     UniqueFd fd{completion.result};
     if (!slot_.accepted_from(static_cast<std::uint32_t>(index / addresses_)))
       refuse(std::move(fd));
-    else if (stopped_)  // accepted before the cancel took hold
+    else if (stopped_ && latecomers_ == Latecomers::dropped)
       slot_.ended();
     else
       accepted = Accepted{.fd = std::move(fd), .address = index % addresses_};
@@ -172,11 +172,12 @@ void Acceptor::arm(std::size_t index) {
   ring_.accept_multishot(queue.listener.get(), tag_of(index, ++queue.generation));
 }
 
-void Acceptor::stop() {
+void Acceptor::stop(Latecomers latecomers) {
   leave_alone(slot_.slot());
   for (const std::uint32_t slot : std::exchange(covered_, {})) leave_alone(slot);
   resume_at_.reset();
   stopped_ = true;
+  latecomers_ = latecomers;
 }
 
 }  // namespace weir::server

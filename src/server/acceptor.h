@@ -43,7 +43,7 @@ class Acceptor {
   void drop(std::uint32_t slot);
 
   /// The connection that a completion of Op::accept brings, counted in. Nothing where it brought
-  /// none, or was over the limit on connections, or came after stop(): those are gone already.
+  /// none, or was over the limit on connections, or came too late: those are gone already.
   [[nodiscard]] std::optional<Accepted> take(const io::Completion& completion, Instant now);
 
   /// Once a turn of the loop. `room`: a connection has ended since, so that a limit that accepts
@@ -56,8 +56,11 @@ class Acceptor {
   /// When look() has something to do at the latest, beside looking at the neighbours.
   [[nodiscard]] std::optional<Instant> next() const noexcept { return resume_at_; }
 
-  /// Accepts nothing from here on.
-  void stop();
+  /// What becomes of a connection that is accepted after stop(), before the cancel takes hold.
+  enum class Latecomers : std::uint8_t { served, dropped };
+
+  /// Accepts nothing from here on. May be called again.
+  void stop(Latecomers latecomers);
   [[nodiscard]] bool stopped() const noexcept { return stopped_; }
   /// Stopped, and the ring holds no accept any more.
   [[nodiscard]] bool ended() const noexcept { return stopped_ && in_ring_ == 0; }
@@ -88,6 +91,7 @@ class Acceptor {
   std::optional<Instant> limit_logged_at_;
   std::uint32_t in_ring_ = 0;  // accepts that have not had their last completion
   bool stopped_ = false;
+  Latecomers latecomers_ = Latecomers::served;
 };
 
 }  // namespace weir::server

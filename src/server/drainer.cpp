@@ -57,14 +57,15 @@ void Drainer::finish(Instant now) {
                            "server is restarting", now);
   } else if (purpose_ == DrainFor::successor) {
     // Its listeners stay: what waits there is its successor's.
-    if (!acceptor_.stopped() && (empty || now >= schedule_.end())) acceptor_.stop();
+    if (!acceptor_.stopped() && (empty || now >= schedule_.end()))
+      acceptor_.stop(Acceptor::Latecomers::served);
     finished_ = now >= patience_ends_;
   } else {
     // With the last session gone nobody is to be held up by those who only knock.
     finished_ = empty;
   }
   if (!finished_) return;
-  acceptor_.stop();
+  acceptor_.stop(Acceptor::Latecomers::dropped);
   sessions_.drop_handshakes();
 }
 

@@ -4,7 +4,7 @@ import os
 import signal
 
 from harness import proc, raw
-from harness.suite import WeirTest, main
+from harness.suite import WeirTest, main, needs_ebpf
 
 GOODBYE = b"\x88\x19\x03\xe9server is shutting down"
 
@@ -70,6 +70,27 @@ class DrainTest(WeirTest):
             proc.await_pending(pid, signal.SIGTERM)
             os.kill(pid, signal.SIGCONT)
             self.assertEqual(server.wait(), 0)
+
+    @needs_ebpf
+    def test_a_worker_that_drains_and_looks_after_its_neighbour_drops_nobody(self):
+        """What waits for the neighbour, which hangs, may be accepted in the very turn in which the
+        one that drains stops to accept: each connection is upgraded all the same, here or there."""
+        server = self.start_weir("--hang-threshold", "20ms", "--hang-kill", "0", workers=2)
+        pids = server.column("pid")
+        for pid in pids:
+            self.freeze(pid)
+        peers = []
+        while server.column("queued")[0] < 10:
+            peers.append(raw.connect(server.address))
+            self.addCleanup(peers[-1].close)
+            peers[-1].sendall(raw.request())
+        self.assertEqual(server.weirctl("drain", "1").returncode, 0)
+        self.thaw(pids[1])
+        server.await_status(lambda seen: seen["workers"][1]["pid"] not in (0, pids[1]), "replaced")
+        self.thaw(pids[0])
+        for peer in peers:
+            head = raw.receive_head(peer)
+            self.assertTrue(head.startswith(b"HTTP/1.1 101 "), head)
 
 
 if __name__ == "__main__":
