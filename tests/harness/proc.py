@@ -68,6 +68,15 @@ def own_memory(pid):
     return int(status(pid)["RssAnon"].removesuffix(" kB")) * 1024
 
 
+def name(pid):
+    """What `pid` calls itself; nothing if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+            return file.read().rstrip("\n")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
 def session_members(session):
     """Processes of this session (setsid) that have not ended."""
     members = []

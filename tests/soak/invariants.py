@@ -17,6 +17,9 @@ MIB = 1 << 20
 # sessions may all become its own. The master: a line of log or an answer at a time, nothing kept.
 WORKER_GROWS = 12 * MIB
 MASTER_GROWS = 2 * MIB
+# The one process that may be there besides master and workers; its descriptors and its memory are
+# held to the same.
+KEEPER = "weir-keeper"
 
 
 def _kinds(pid):
@@ -50,6 +53,7 @@ class Invariants:
         self._descriptors = {}  # (role, workers, by an upgrade) -> Counter, the fewest seen
         self._memory = {}  # role -> bytes, as first seen
         self._most = Counter()
+        self._keepers = []  # pids
         self._bpf = set()
         self._shared_memory = self._named_shared_memory()
 
@@ -104,8 +108,10 @@ class Invariants:
         if sorted(held) != sorted(self._crowd.standing.ports()):
             return "the workers do not hold the clients' connections, each once"
         members = set(proc.session_members(self._service.pid))
-        if extra := members - {status["master_pid"]} - {w["pid"] for w in workers}:
-            return f"processes {sorted(extra)} are there besides"
+        others = members - {status["master_pid"]} - {w["pid"] for w in workers}
+        self._keepers = [pid for pid in others if proc.name(pid) == KEEPER]
+        if len(self._keepers) > 1 or others - set(self._keepers):
+            return f"processes {sorted(others)} are there besides"
         return None
 
     def _check_descriptors(self, status, pids):
@@ -115,6 +121,7 @@ class Invariants:
         for role, pid, sessions in (
             ("master", status["master_pid"], 0),
             *(("worker", w["pid"], w["connections"]) for w in status["workers"]),
+            *(("keeper", pid, 0) for pid in self._keepers),
         ):
             key = (role, len(pids), upgraded)
             deadline = time.monotonic() + PATIENCE
@@ -136,6 +143,8 @@ class Invariants:
     def _check_memory(self, status, pids):
         self._look_at_memory("master", [status["master_pid"]], MASTER_GROWS)
         self._look_at_memory("worker", pids, WORKER_GROWS)
+        if self._keepers:
+            self._look_at_memory("keeper", self._keepers, MASTER_GROWS)
 
     def _look_at_memory(self, role, pids, grows):
         most = max(proc.own_memory(pid) for pid in pids)
