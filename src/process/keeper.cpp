@@ -78,7 +78,7 @@ bool any_alive(const steering::LoadTable& table) noexcept {
 void keep(const KeeperSeat& seat) {
   while (!await(seat.lifeline, std::chrono::hours{1})) {
   }
-  spdlog::error(
+  spdlog::warn(
       "the master has died; the workers go on, and weir --takeover can put a new one in "
       "charge of them");
   for (int in_vain = 0; in_vain < kLooksMax;) {

@@ -37,8 +37,10 @@ constexpr Duration kEstateWithin = std::chrono::seconds{10};
 /// Before a keeper that ended is replaced.
 constexpr Duration kKeeperPause = std::chrono::seconds{1};
 
-/// Whether `pid` is the worker of that slot, and not a process that got its number since.
-bool is_worker(pid_t pid, std::uint32_t slot) {
+/// Whether it is the worker of that slot and alive, and not a process that got its number since.
+bool is_worker(pid_t pid, int pidfd, std::uint32_t slot) {
+  pollfd ended{.fd = pidfd, .events = POLLIN, .revents = 0};
+  if (::poll(&ended, 1, 0) != 0) return false;
   std::ifstream file{fmt::format("/proc/{}/comm", pid)};
   std::string name;
   std::getline(file, name);
@@ -82,7 +84,7 @@ void Master::adopt_or_start(std::uint32_t slot) {
   Worker& worker = *workers_[slot];
   const auto owner = steering_.table().owner(slot);
   UniqueFd pidfd{owner ? ::pidfd_open(owner->pid, 0) : -1};
-  if (!pidfd || !is_worker(owner->pid, slot)) {
+  if (!pidfd || !is_worker(owner->pid, pidfd.get(), slot)) {
     if (owner) steering_.table().clear_owner(slot, owner->pid);
     steering_.table().mark_down(slot);
     count_queue(slot);

@@ -260,7 +260,7 @@ void Worker::on_master_death() {
 /// Once a turn, from the order on.
 void Worker::hand_over() {
   if (!let_go_with_) {
-    if (!acceptor_->stopped()) acceptor_->stop();
+    if (!acceptor_->stopped()) acceptor_->stop(Acceptor::Latecomers::served);
     if (!acceptor_->ended()) return;  // who is accepted in between is still this worker's
     report_ends();
     slot_.let_go();

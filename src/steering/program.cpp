@@ -92,7 +92,9 @@ Result<void> Program::set_listener(std::uint32_t slot, int listener) {
   for (int tries = 0; tries < kBusyTries; ++tries) {
     if (bpf_map_update_elem(parts_.listeners.get(), &slot, &socket, BPF_ANY) == 0) return {};
     if (errno != EBUSY) break;
-    if (tries == 0) ::setsockopt(listener, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, nullptr, 0);
+    const int unused = 0;
+    if (tries == 0)
+      ::setsockopt(listener, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &unused, sizeof unused);
     std::this_thread::sleep_for(kBusyPause);
   }
   // EINVAL: not a listening SO_REUSEPORT socket; EBUSY: it is in another array already.

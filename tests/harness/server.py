@@ -50,19 +50,20 @@ def run_weir(*flags, environment=None, passed=(), through=()):
 class Server:
     def __init__(
         self, *flags, listen=("127.0.0.1:0",), workers=4, through=(), binary=WEIR, owner=None,
-        environment=None, passed=(), control=None,
+        environment=None, passed=(), stored=(), control=None,
     ):  # fmt: skip
         """Starts weir and returns when all its workers serve. `workers`: None leaves the flag out;
         `through`: a command that runs it;
         `owner`: the user id that has to be able to make the control socket; `environment`: what it
-        has besides ours; `passed`: listening sockets for it, each with its name; `control`: the path
-        of its control socket, where it is to be another weir's."""
+        has besides ours; `passed`: listening sockets for it, each with its name; `stored`:
+        listeners of its own that the service manager had kept; `control`: the path of its control
+        socket, where it is to be another weir's."""
         self._directory = tempfile.mkdtemp(prefix="weir-test-")
         if owner is not None:
             os.chown(self._directory, owner, owner)
         self.control = control or os.path.join(self._directory, "control.sock")
         # Should this test be killed, weir gets SIGTERM and takes its workers with it.
-        given = Passed(passed)
+        given = Passed([*passed, *((each, "weir-listener") for each in stored)])
         arguments = ["setpriv", "--pdeathsig", "TERM", *given.through, *through, binary]
         arguments += ["--control", self.control, "--log-format", "json", *flags]
         if workers is not None:
