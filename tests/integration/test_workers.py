@@ -2,6 +2,7 @@
 no byte is wrong, and nothing is left of what went."""
 
 import os
+import signal
 import socket
 import unittest
 
@@ -458,6 +459,62 @@ class GoingTest(WorkersTest):
         for peer in left:
             peer.settimeout(10)
         self.echo_all(left)
+
+
+class StopTest(WorkersTest):
+    def check_stop(self, *flags):
+        """While workers go, and while they come."""
+        server = self.start_weir(*NEVER_HUNG, *flags, workers=3)
+        early = raw.connect(server.address)
+        self.addCleanup(early.close)
+        early.sendall(raw.request()[:40])
+        server.await_status(lambda seen: seen["connections"] == 1, "half a request is there")
+        self.begin(server, 1)
+        server.signal(signal.SIGTERM)
+        self.assertEqual(server.wait(), 0)
+        server = self.start_weir(*NEVER_HUNG, *flags, workers=1)
+        self.begin(server, 9)
+        server.signal(signal.SIGTERM)
+        self.assertEqual(server.wait(), 0)
+
+    @needs_ebpf
+    def test_it_can_be_stopped_in_the_midst(self):
+        self.check_stop()
+
+    def test_it_can_be_stopped_in_the_midst_without_a_program_in_the_kernel(self):
+        self.check_stop(*NO_PROGRAM)
+
+
+class CrashTest(WorkersTest):
+    def check_crash(self, *flags):
+        """A worker that dies while it is to go takes its own sessions with it, and nothing else."""
+        server = self.start_weir(*NEVER_HUNG, "--rebalance-rate", "20", *flags, workers=2)
+        server.expect_error(r"^slot 1: worker \d+ ended with signal 9")
+        talkers = Talkers(self, server, 80)
+        comers = Comers(self, server, 2)
+        talkers.more()
+        self.begin(server, 1)
+        victim = server.workers()[1]["pid"]
+        self.freeze(victim)
+        lost = proc.held_ports(victim, server.port)
+        proc.kill(victim)
+        self.await_workers(server, 1)
+        talkers.more()
+        came = comers.finish()
+        talkers.finish()
+        # A client that was just being served there is lost with it.
+        self.assertLessEqual(len(comers.failures), 2, comers.failures)
+        self.assertGreater(came, 0)
+        self.assertLessEqual(talkers.broken(), lost)
+        self.assertGreater(len(talkers.broken()), 0)
+        self.await_counted(server, len(talkers.all) - len(talkers.broken()))
+
+    @needs_ebpf
+    def test_one_that_dies_while_it_is_to_go(self):
+        self.check_crash()
+
+    def test_one_that_dies_while_it_is_to_go_without_a_program_in_the_kernel(self):
+        self.check_crash(*NO_PROGRAM)
 
 
 class PassedTest(WorkersTest):
