@@ -122,6 +122,9 @@ def main():
         print("skipped: loading the steering program needs CAP_BPF: run as root")
         sys.exit(77)
     raise_descriptor_limit()
+    # The clients' threads keep the interpreter busy, and each look into /proc gives it up: at 5 ms
+    # a turn a frozen worker's connections would take seconds to list.
+    sys.setswitchinterval(1e-4)
     adopt_orphans()
     print(f"seed {given.seed}, {given.seconds} s", flush=True)
     journal = Journal()
