@@ -11,6 +11,8 @@ from harness import proc
 BALANCING = ("least-connections", "two-choices", "round-robin", "weighted-round-robin")
 POLICIES = (*BALANCING, "source-hash", "tuple-hash")
 WORKERS_MAX = 6
+# What weirctl may be told at any time: two changes of all workers at once are refused.
+NOT_NOW = ("is under way", "have not ended", "are still ending", "is changing", "starting")
 FREEZE = 0.4  # seconds at most that a process stands still: far below HANG_KILL
 HANG_KILL = 5  # seconds
 
@@ -25,14 +27,14 @@ class Soaked:
         self.weights = None  # in force, as far as we have given any
         self.count = self.first_count  # workers that there are to be
 
-    def ctl(self, *words, refused=None):
-        """Runs weirctl. A refusal that has `refused` in it is an answer as well."""
+    def ctl(self, *words, refused=()):
+        """Runs weirctl. Whether it was done, and what it said; a refusal has to be one of NOT_NOW or
+        of `refused`."""
         done = self.service.weirctl(*words)
-        if done.returncode == 0:
-            return done.stdout.strip()
-        if refused and any(text in done.stderr for text in refused):
-            return done.stderr.strip()
-        raise AssertionError(f"weirctl {' '.join(words)} failed: {done.stderr.strip()}")
+        said = (done.stdout + done.stderr).strip()
+        if done.returncode != 0 and not any(text in said for text in (*NOT_NOW, *refused)):
+            raise AssertionError(f"weirctl {' '.join(words)} failed: {said}")
+        return done.returncode == 0, said
 
     @contextlib.contextmanager
     def frozen(self, pid):
@@ -146,10 +148,8 @@ class Move(Action):
     def do(self, soaked):
         source, target = soaked.dice.sample(soaked.service.serving(), 2)
         count = soaked.dice.choice((1, 5, 1_000))
-        return soaked.ctl(
-            "move", str(count), str(source["slot"]), str(target["slot"]),
-            refused=("sessions move between workers that serve",),
-        )  # fmt: skip
+        words = ("move", str(count), str(source["slot"]), str(target["slot"]))
+        return soaked.ctl(*words, refused=("sessions move between workers that serve",))[1]
 
 
 class Rebalance(Action):
@@ -158,7 +158,7 @@ class Rebalance(Action):
         return status["policy"] in BALANCING and len(soaked.service.serving()) >= 2
 
     def do(self, soaked):
-        return soaked.ctl("rebalance", refused=("there is nobody to share with",))
+        return soaked.ctl("rebalance", refused=("there is nobody to share with",))[1]
 
 
 class Skew(OnAWorker):
@@ -176,7 +176,7 @@ class Drain(OnAWorker):
     def to(self, soaked, worker):
         soaked.excuses.worker_drains(worker["pid"])
         refused = ("only one that serves can be drained",)
-        return soaked.ctl("drain", str(worker["slot"]), refused=refused)
+        return soaked.ctl("drain", str(worker["slot"]), refused=refused)[1]
 
 
 class Workers(Action):
@@ -189,8 +189,8 @@ class Workers(Action):
 
     def do(self, soaked):
         count = soaked.dice.randint(1, WORKERS_MAX)
-        said = soaked.ctl("workers", str(count), refused=("are still ending", "are still starting"))
-        if said.startswith("there are to be"):
+        done, said = soaked.ctl("workers", str(count))
+        if done:
             soaked.count = count
         return said
 
@@ -214,12 +214,23 @@ class Reload(Action):
         if soaked.count == soaked.first_count and dice.randrange(3) == 0:
             weights = ",".join(str(dice.randint(1, 4)) for _ in range(soaked.count))
             lines.append(f"weights = {weights}")
-        with open(soaked.config, "w", encoding="ascii") as file:
-            file.write("\n".join([*lines, ""]))
-        said = soaked.ctl("reload")
+        with open(soaked.config, "r+", encoding="ascii") as file:
+            before = file.read()
+            self.write(file, "\n".join([*lines, ""]))
+            done, said = soaked.ctl("reload")
+            if not done:  # nor is the next weir to find it
+                self.write(file, before)
+                return said
         soaked.weights = weights
         assert soaked.service.status()["policy"] == policy, f"the policy is not {policy}"
         return f"{', '.join(lines)}: {said}"
+
+    @staticmethod
+    def write(file, text):
+        file.seek(0)
+        file.truncate()
+        file.write(text)
+        file.flush()
 
 
 class Upgrade(Action):
@@ -230,7 +241,7 @@ class Upgrade(Action):
 
     def do(self, soaked):
         before = soaked.service.master_pid
-        said = soaked.ctl("upgrade", refused=("is under way", "have not ended"))
+        _, said = soaked.ctl("upgrade")
         after = soaked.service.master_pid
         return f"master {before}, then {after}: {said}"
 
