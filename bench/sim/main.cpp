@@ -34,7 +34,11 @@ struct Options {
   bool list = false;
   bool quiet = false;
   SteererOptions steerer;
-  double horizon_s = 0, average_s = 0, memory_s = 0;
+  // 0: as it is without.
+  double tick_s = 0;
+  double horizon_s = 0;
+  double average_s = 0;
+  double memory_s = 0;
 };
 
 [[noreturn]] void fail(const std::string& what) {
@@ -67,6 +71,7 @@ std::vector<Scenario> chosen_scenarios(const Options& options) {
   }
   for (Scenario& scenario : chosen) {
     if (options.workers != 0) scenario.service.workers = options.workers;
+    if (options.tick_s > 0) scenario.service.tick_s = options.tick_s;
     scenario.service.until_s =
         scenario.service.warm_up_s +
         options.shorten * (scenario.service.until_s - scenario.service.warm_up_s);
@@ -171,6 +176,7 @@ int main(int argc, char** argv) {
   app.add_flag("--quiet", options.quiet, "say nothing of single runs");
   app.add_option("--busy-part", score.busy_part, "least-load: of the blend, busy share's part");
   app.add_option("--prior", score.prior, "predictive: samples that outweigh the model's prior");
+  app.add_option("--tick", options.tick_s, "seconds between the master's looks at the load");
   app.add_option("--horizon", options.horizon_s, "predictive: seconds it forecasts");
   app.add_option("--average", options.average_s, "both: seconds over which load is averaged");
   app.add_option("--memory", options.memory_s, "predictive: seconds that the model remembers");

@@ -8,7 +8,6 @@
 namespace weir::sim {
 namespace {
 
-constexpr Nanoseconds kTick = kSecond / 10;
 constexpr Nanoseconds kNever = std::numeric_limits<Nanoseconds>::max();
 
 Nanoseconds to_ns(double seconds) noexcept {
@@ -55,6 +54,7 @@ Outcome Simulation::run() {
   const Nanoseconds until = to_ns(options_.until_s);
   const Nanoseconds sample_every = std::max<Nanoseconds>(1, to_ns(options_.sample_s));
   auto coming = workload_.next();
+  const Nanoseconds tick_every = std::max<Nanoseconds>(1, to_ns(options_.tick_s));
   Nanoseconds next_tick = 0;
   Nanoseconds next_sample = warm_up_;
   for (;;) {
@@ -66,7 +66,7 @@ Outcome Simulation::run() {
     tell_due(now);
     if (now == next_tick) {
       steerer_.tick(now);
-      next_tick += kTick;
+      next_tick += tick_every;
     } else if (now == next_sample) {
       sample(now);
       next_sample += sample_every;

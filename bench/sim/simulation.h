@@ -32,6 +32,7 @@ struct SimulationOptions {
   double close_cost_s = 10e-6;
   double turn_cost_s = 2e-6;
   double sample_s = 1;
+  double tick_s = 0.1;        // of the master, which reads the load and publishes what it weighs
   double report_delay_s = 0;  // from the end of a turn until anybody else knows of it
   double stall_every_s = 0;   // a worker stands still, on average so often; 0: never
   Distribution stall{.mean = 0.2};

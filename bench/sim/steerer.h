@@ -42,7 +42,7 @@ class Steerer {
   virtual void woke(std::uint32_t worker, Nanoseconds now, std::uint32_t completions,
                     Nanoseconds ends) = 0;
   virtual void turned(const TurnReport& report) = 0;
-  /// The master's turn, every 100 ms.
+  /// The master's turn.
   virtual void tick(Nanoseconds now) = 0;
   /// The worker died with its sessions; so many connections wait in its queue.
   virtual void crashed(std::uint32_t worker, std::uint32_t queued) = 0;

@@ -70,18 +70,20 @@ class Group {
   explicit Group(const Candidate& candidate)
       : program_{take(Program::load({}))}, table_{take(LoadTable::over_map(program_.table_map()))} {
     const std::uint32_t listeners = std::max(candidate.slots, 1U);
-    // Every SYN is taken on this CPU: with cpu-local one slot fills up to its share and a quarter,
-    // and the rest is what is measured, look and scan.
     table_.configure({.slots = listeners,
                       .policy = candidate.policy,
                       .weights = {},
                       .cpus = {must(::sched_getcpu(), "sched_getcpu")}});
-    table_.set_hang_threshold(std::chrono::hours{1});  // looked at, never passed
+    table_.publish_biases(monotonic_now() + std::chrono::hours{1}, {});  // all 0, and heeded
+    table_.set_hang_threshold(std::chrono::hours{1});                    // looked at, never passed
     for (std::uint32_t slot = 0; slot < listeners; ++slot) {
       add_listener(slot);
       table_.raw().row[slot].awake_at_ns = to_ns(monotonic_now());
       table_.mark_serving(slot);
     }
+    // Every SYN is taken on this CPU, so that cpu-local's one slot would soon have its share and
+    // the rest be a scan like that of least-connections. What is measured is the pick without it.
+    table_.raw().config.local_step = ~__u32{0};
     if (candidate.slots == 0) table_.raw().config.slot_count = 0;
     must(program_.attach(listeners_.front().get()));
   }

@@ -10,6 +10,7 @@ namespace {
 /// A turn reports its busy time when it ends, all at once. What is more than the tick had is spread
 /// over the next ticks, so that costly turns weigh what they cost; longer than this it was a hang.
 constexpr double kOwedMax = 1;
+constexpr double kTurnMax = 1;  // seconds
 /// Forecasts compared before the model is heeded.
 constexpr double kComparedMin = 50;
 /// How much better than connections alone, of their squared error, the model must be to count in
@@ -33,8 +34,8 @@ LoadReading reading_of(const SlotSnapshot& slot) noexcept {
   return {.serving = slot.serving,
           .weight = slot.weight,
           .load = slot.load,
-          .pending = slot.row.pending,
           .busy_ns = slot.row.busy_ns,
+          .turns = slot.row.loops,
           .messages = slot.row.messages_in,
           .bytes = slot.row.bytes_in + slot.row.bytes_out};
 }
@@ -76,8 +77,8 @@ std::span<const double> LoadScore::observe(Instant now, std::span<const LoadRead
 
 void LoadScore::measure(Slot& slot, const LoadReading& reading, double tick) const {
   const LoadReading last = std::exchange(slot.last, reading);
-  const bool started_over = reading.busy_ns < last.busy_ns || reading.messages < last.messages ||
-                            reading.bytes < last.bytes;
+  const bool started_over = reading.busy_ns < last.busy_ns || reading.turns < last.turns ||
+                            reading.messages < last.messages || reading.bytes < last.bytes;
   if (!reading.serving || !last.serving || started_over || tick <= 0) {
     slot = Slot{.last = reading, .life = slot.life + 1};
     return;
@@ -96,8 +97,14 @@ void LoadScore::measure(Slot& slot, const LoadReading& reading, double tick) con
   const double taken = 1 - std::exp(-tick / seconds(options_.average));
   for (std::size_t k = 0; k < kMeasures; ++k) slot.sums[k] += taken * (measured[k] - slot.sums[k]);
   slot.weight_sum += taken * (1 - slot.weight_sum);
-  slot.backlog_s =
-      static_cast<double>(reading.pending) * ratio(slot.sums[kBusy], slot.sums[kMessages], 0);
+
+  const std::uint64_t turns = reading.turns - last.turns;
+  slot.turned_s = turns > 0 ? 0 : slot.turned_s + tick;
+  if (turns > 0)
+    slot.backlog_s =
+        static_cast<double>(reading.busy_ns - last.busy_ns) * 1e-9 / static_cast<double>(turns);
+  else if (slot.turned_s > kTurnMax)
+    slot.backlog_s = 0;  // it sleeps, rather than that it is in a turn all that time
 }
 
 /// Puts each slot's measures in relation to the mean of those that serve. A share of busy time is
@@ -162,9 +169,10 @@ double LoadScore::trust(std::span<const LoadReading> readings, Policy policy) co
 // --- the model --------------------------------------------------------------------------------
 
 void LoadScore::learn(Instant now) {
-  const double keep =
-      std::exp(-seconds(options_.horizon) / kRoundsInHorizon / seconds(options_.memory));
   while (!rounds_.empty() && now - rounds_.front().at >= options_.horizon) {
+    const Duration apart =
+        rounds_.size() > 1 ? rounds_[1].at - rounds_[0].at : options_.horizon / kRoundsInHorizon;
+    const double keep = std::exp(-seconds(apart) / seconds(options_.memory));
     compare(rounds_.front(), seconds(now - rounds_.front().at));
     rounds_.pop_front();
     model_.settle(keep);

@@ -93,6 +93,7 @@ TEST(Balance, WeightsGetTheirSharesToOnePercentagePoint) {
 TEST(Balance, AThousandAndTwentyFourSlotsAreSteered) {
   for (const Policy policy : {Policy::least_connections, Policy::least_load, Policy::predictive}) {
     Group group{plain(1024, policy)};
+    group.table().publish_biases(monotonic_now() + std::chrono::minutes{1}, {});
     group.connect_many(2'048);
     EXPECT_EQ(group.queues(), std::vector<std::uint64_t>(1024, 2)) << to_string(policy);
   }

@@ -20,8 +20,11 @@
 //                particular to a slot, as cores of another speed or costly sessions are, is in its
 //                own busy share and rates. Its prior is that busy share follows connections.
 //
-// A busy share ends at 1, what is asked of a worker does not: to its busy share is added what
-// waited for it when it last woke, as the time that this will take, over the time that is averaged.
+// A busy share ends at 1, what is asked of a worker does not: to its busy share is added its
+// backlog, over the time that is averaged. The backlog is what waits when a turn of its loop
+// begins, and what that weighs is how long the turn takes: the mean of the last tick's turns. (The
+// number of completions alone does not say: one may be a whole request, or a sixteenth of a
+// message.)
 //
 // With too little evidence both are least-connections: while the mean busy share is below
 // kBusyFloor, there is nothing to balance; predictive also while its forecasts were no better than
@@ -49,8 +52,8 @@ struct LoadReading {
   bool serving = false;        // in service; hung or not, for who is overloaded looks hung at times
   std::uint32_t weight = 1;    // 1..WEIR_WEIGHT_MAX
   std::uint64_t load = 0;      // connections counted now
-  std::uint64_t pending = 0;   // completions found by the last wake
   std::uint64_t busy_ns = 0;   // ever
+  std::uint64_t turns = 0;     // of the worker's loop, ever
   std::uint64_t messages = 0;  // received, ever
   std::uint64_t bytes = 0;     // received and sent, ever
 };
@@ -105,7 +108,8 @@ class LoadScore {
     double owed_s = 0;      // busy time of a turn longer than a tick, still to be spread
     double busy_s = 0;      // busy time, ever, without what is owed
     double load_s = 0;      // connections x seconds, ever
-    double backlog_s = 0;   // what waited at the last wake, as the time it takes
+    double backlog_s = 0;   // what waits when a turn begins, as the time it takes
+    double turned_s = 0;    // since the last tick in which a turn ended
     Measures sums{};        // exponentially weighted: connections, busy share, messages/s, bytes/s
     double weight_sum = 0;  // of what `sums` has taken in, 0..1
     Measures inputs{};      // of the model: `sums` in relation to the other slots'

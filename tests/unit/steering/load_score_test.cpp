@@ -18,9 +18,9 @@ class Scored : public ::testing::Test {
  protected:
   struct Doing {
     std::uint64_t load = 100;
-    double busy = 0.5;        // share
-    double messages = 1'000;  // a second
-    std::uint64_t pending = 0;
+    double busy = 0.5;          // share
+    double messages = 1'000;    // a second
+    std::uint64_t turns = 100;  // a tick
     std::uint32_t weight = 1;
     bool serving = true;
   };
@@ -37,7 +37,7 @@ class Scored : public ::testing::Test {
       readings[i].serving = doing[i].serving;
       readings[i].weight = doing[i].weight;
       readings[i].load = doing[i].load;
-      readings[i].pending = doing[i].pending;
+      readings[i].turns += doing[i].turns;
       readings[i].busy_ns += static_cast<std::uint64_t>(doing[i].busy * 1e8);
       readings[i].messages += static_cast<std::uint64_t>(doing[i].messages / 10);
       readings[i].bytes += static_cast<std::uint64_t>(doing[i].messages * 10);
@@ -114,11 +114,18 @@ TEST_F(Scored, LeastLoadWeighsBusyShareByItsPart) {
 
 TEST_F(Scored, TheBacklogCountsAsTheTimeItTakes) {
   start(2, {.average = 2s, .busy_part = 0.5});
-  for (Doing& each : doing) each.messages = 500;  // 1 ms each
-  doing[1].pending = 400;
-  run(Policy::least_load, 30s);
+  doing[0].turns = 50'000;
+  doing[1].turns = 0;
+  for (int turn = 0; turn < 50; ++turn) {  // of 400 ms each, of which it was told at their ends
+    doing[1].busy = 0;
+    run(Policy::least_load, 700ms);
+    doing[1].turns = 1;
+    doing[1].busy = 4;
+    tick(Policy::least_load);
+    doing[1].turns = 0;
+  }
   // 400 ms of backlog over 2 s is 0.2 of a core more than 0.5; the mean is 0.6 then.
-  EXPECT_NEAR(scores()[1], 100 * 0.5 * 0.2 / 0.6, 1);
+  EXPECT_NEAR(scores()[1], 100 * 0.5 * 0.2 / 0.6, 8);
 }
 
 TEST_F(Scored, ConnectionsThatJustCameCountBeforeTheyDoAnything) {
