@@ -236,9 +236,12 @@ std::string settings_of(const launch::StartWords& words, const std::string& conf
     const std::string_view word{words.argv[i]};
     if (word != "--takeover") sum.process_bytes(words.argv[i], word.size() + 1);
   }
-  std::ifstream file{config, std::ios::binary};
-  const std::string text{std::istreambuf_iterator<char>{file}, {}};
-  sum.process_bytes(text.data(), text.size());
+  std::error_code unknown;
+  if (std::filesystem::is_regular_file(config, unknown)) {  // what a pipe had in it was read
+    std::ifstream file{config, std::ios::binary};
+    const std::string text{std::istreambuf_iterator<char>{file}, {}};
+    sum.process_bytes(text.data(), text.size());
+  }
   return fmt::format("{:08x}", sum.checksum());
 }
 

@@ -140,6 +140,7 @@ void Rebalancer::set_options(const RebalanceOptions& options) noexcept {
   if (options_.automatic && !options.automatic) active_ = false;
   uneven_looks_ = 0;
   options_ = options;
+  budget_.set_rate(options.per_second);
 }
 
 /// From those that have most too many to those that lack most.

@@ -221,12 +221,31 @@ class AnswerTest(ReloadTest):
         for origin, status in ((origins[-1], 101), ("https://4000.a-long-name.example.com", 403)):
             self.assertEqual(self.status_of(server, headers=(f"Origin: {origin}",)), status)
 
-    def test_another_number_of_workers_is_refused_whole(self):
-        """Before anything else of it holds."""
+    def test_another_number_of_workers(self):
+        """They come and go as with weirctl workers; a number that this has set stays until another
+        one is asked for."""
         server = self.start({"workers": "2"}, workers=None)
-        said = self.refused(server, {"workers": "3", "steer": "round-robin"})
-        self.assertIn("3 workers are asked for, and 2 serve", said)
-        self.assertEqual(server.status()["policy"], "least-connections")
+
+        def reload(**settings):
+            self.config.change(settings)
+            done = server.weirctl("reload")
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+        def await_serving(count):
+            return server.await_status(
+                lambda s: [w["state"] for w in s["workers"]] == ["serving"] * count, f"{count} serve"
+            )
+
+        reload(workers="3", steer="round-robin")
+        self.assertEqual(await_serving(3)["policy"], "round-robin")
+        self.assertEqual(server.weirctl("workers", "4").returncode, 0)
+        await_serving(4)
+        reload(steer="least-connections")
+        await_serving(4)
+        said = self.refused(server, {"weights": "1,2,3"})
+        self.assertIn("3 --weights for the 4 workers that weirctl workers has set", said)
+        reload(weights=None, workers="1")
+        await_serving(1)
 
 
 class LimitsTest(ReloadTest):

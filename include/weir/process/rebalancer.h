@@ -74,6 +74,7 @@ class MoveBudget {
 
   explicit MoveBudget(std::uint32_t per_second) noexcept : per_second_{per_second} {}
 
+  void set_rate(std::uint32_t per_second) noexcept { per_second_ = per_second; }
   void refill(Instant now) noexcept;
   [[nodiscard]] bool empty() const noexcept { return sessions_ < 1; }
   /// Takes up to `wanted` out of it; returns how many.

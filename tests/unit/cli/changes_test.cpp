@@ -42,6 +42,7 @@ const Case kCases[] = {
     {"steer", {"--steer", "round-robin"}, "--steer round-robin (was least-connections)"},
     {"steer-backend", {"--steer-backend", "none"}, "--steer-backend none (was auto)"},
     {"weights", {"--weights", "4,3,2,1"}, "--weights 4,3,2,1 (was all equal)"},
+    {"predict-horizon", {"--predict-horizon", "2s"}, "--predict-horizon 2s (was 1s)"},
     {"rebalance", {"--rebalance", "off"}, "--rebalance off (was auto)"},
     {"rebalance-rate", {"--rebalance-rate", "5"}, "--rebalance-rate 5 (was 1000)"},
     {"max-connections",
@@ -59,6 +60,7 @@ const Case kCases[] = {
     {"idle-timeout", {"--idle-timeout", "0"}, "--idle-timeout 0 (was 2m)"},
     {"ping-interval", {"--ping-interval", "1s"}, "--ping-interval 1s (was 30s)"},
     {"drain-timeout", {"--drain-timeout", "0"}, "--drain-timeout 0 (was 10s)"},
+    {"upgrade-timeout", {"--upgrade-timeout", "1m"}, "--upgrade-timeout 1m (was 30s)"},
     {"user", {"--user", "www"}, "--user www (was unchanged)"},
     {"group", {"--group", "www"}, "--group www (was the user's own)"},
     {"log-level", {"--log-level", "error"}, "--log-level error (was info)"},
@@ -163,6 +165,7 @@ TEST(Changes, OnlyWhatIsTakenOverReloads) {
                                                     "idle-timeout",
                                                     "ping-interval",
                                                     "drain-timeout",
+                                                    "upgrade-timeout",
                                                     "log-level"}));
 }
 

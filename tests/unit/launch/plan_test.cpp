@@ -80,7 +80,7 @@ TEST(Staffing, MoreThanTheMastersDescriptorsIsRefused) {
   const auto too_many = staffing_for(plain_options(), three_cpus(), 120, 40);
   ASSERT_FALSE(too_many);
   EXPECT_EQ(too_many.error().what,
-            "--workers 40 needs 232 descriptors a process, and the limit is 120");
+            "--workers 40 needs 312 descriptors a process, and the limit is 120");
 }
 
 TEST(Plan, AnUnknownUserIsNamed) {
