@@ -66,6 +66,7 @@ Result<std::string> Reloader::take_over() {
                  "leave them out, or set another number of workers first"};
   auto plan = work_out(to_be, words_.host, plan_.descriptors);
   if (!plan) return plan.error();
+  plan->master.terms.workers_asked = asked;
   std::vector<tls::Credential> credentials;
   if (tls_ != nullptr) {
     auto read = tls_->read(plan->tls_files);

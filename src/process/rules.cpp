@@ -13,7 +13,7 @@ namespace weir::process {
 std::size_t Master::adopt(const MasterOptions& options, std::vector<std::byte> rules) {
   // First, for a worker that is to give signs of life wakes by its letter.
   rules_ = std::move(rules);
-  rules_due_.resize(workers_.size());
+  rules_due_.resize(options_.workers);
   std::iota(rules_due_.begin(), rules_due_.end(), 0U);
   post_rules();
   for (const std::uint32_t slot : rules_due_)
@@ -62,7 +62,7 @@ void Master::set_steering(const steering::TableOptions& next) {
 /// one that is forked later knows already, and passes the letter over.
 void Master::post_rules() {
   std::erase_if(rules_due_, [this](std::uint32_t slot) {
-    return slot >= workers_.size() ||
+    return slot >= options_.workers ||
            post(inboxes_.writer(slot), LetterKind::rules, slot, rules_) == Posted::posted;
   });
 }
