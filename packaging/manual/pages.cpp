@@ -174,6 +174,29 @@ void add_reloading(Roff& page) {
       "successor.");
 }
 
+void add_upgrading(Roff& page) {
+  page.section("UPGRADING");
+  page.paragraph(
+      "SIGUSR2 to the master, or weirctl upgrade, runs the binary that weir was started from, or "
+      "another one, with the same command line. The new weir is handed the listeners, the steering "
+      "program with its tables, the workers' inboxes, the keys of session tickets and the control "
+      "socket. Once all its workers are ready they take over from the old ones, slot by slot, with "
+      "every session, and the old processes end. Sessions that cannot move, those with TLS or of "
+      "a version with which there is no common form, are closed with the code 1012, spread over "
+      "--drain-timeout; until the last worker of before has ended, the next upgrade is refused.");
+  page.paragraph(
+      "If the new weir ends, or is not ready within --upgrade-timeout, the old one goes on as it "
+      "was; the log and weirctl say why. The number of workers is the one that was last set, "
+      "unless "
+      "--workers says another one than at the start before. --steer-backend cannot change, and a "
+      "version that lays the shared tables out differently refuses: then weir has to be "
+      "restarted.");
+  page.paragraph(
+      "When the master dies, its workers go on. The process weir-keeper, which has no rights and "
+      "does nothing else, holds the listeners, tables and inboxes for a weir --takeover, which it "
+      "hands them to over the control socket. It ends when no worker has been alive for 30 s.");
+}
+
 void add_signals(Roff& page) {
   page.section("SIGNALS");
   page.item("SIGTERM, SIGINT", "",
@@ -181,6 +204,7 @@ void add_signals(Roff& page) {
             "the code 1001, spread over --drain-timeout, and weir ends once all workers have. A "
             "second one ends it at once.");
   page.item("SIGHUP", "", "The configuration is read again, as by weirctl reload: see RELOADING.");
+  page.item("SIGUSR2", "", "A new weir takes over, as by weirctl upgrade: see UPGRADING.");
 }
 
 void add_service(Roff& page) {
@@ -196,6 +220,11 @@ void add_service(Roff& page) {
       "listener of one worker. For further workers weir makes sockets beside it, if it runs as the "
       "user that made the first; the same ListenStream= may stand once for each worker instead. "
       "/usr/share/doc/weir/examples/weir.socket is an example.");
+  page.paragraph(
+      "With FileDescriptorStoreMax= the manager holds weir's own listeners as well, so that who "
+      "connects while all of weir is down waits until it is up again. At an upgrade the manager is "
+      "told the new master (MAINPID). KillMode=process and --takeover let the workers outlive a "
+      "master that crashes.");
 }
 
 }  // namespace
@@ -208,6 +237,7 @@ std::string weir_page() {
   add_policies(page);
   add_config(page);
   add_reloading(page);
+  add_upgrading(page);
   add_signals(page);
   add_service(page);
   page.section("EXIT STATUS");
@@ -265,6 +295,10 @@ std::string weirctl_page() {
       "over --drain-timeout. Returns at once. Refused, with nothing changed, where this host "
       "cannot carry so many, where --weights names a weight for each worker, for fewer than "
       "a service manager passed sockets for, and while workers are still ending.");
+  page.item(
+      "upgrade", "",
+      "Has a new weir take over, with every session; see UPGRADING in weir(8). Returns once it "
+      "is in charge, or with the reason why the old one goes on.");
   add_flags(page, manual);
   page.section("PROTOCOL");
   page.paragraph(
