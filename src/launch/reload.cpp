@@ -66,7 +66,6 @@ Result<std::string> Reloader::take_over() {
                  "leave them out, or set another number of workers first"};
   auto plan = work_out(to_be, words_.host, plan_.descriptors);
   if (!plan) return plan.error();
-  plan->master.terms.workers_asked = asked;
   std::vector<tls::Credential> credentials;
   if (tls_ != nullptr) {
     auto read = tls_->read(plan->tls_files);
@@ -83,6 +82,7 @@ Result<std::string> Reloader::take_over() {
   if (!changes.empty()) {
     plan_.worker.rules = plan->worker.rules;
     plan_.max_connections = plan->max_connections;
+    plan->master.terms.workers_asked = asked;  // not what weirctl has made of it since
     told_later = master_.adopt(plan->master, server::pack(plan_.worker.rules));
   }
   options_ = std::move(*options);

@@ -41,6 +41,9 @@ constexpr std::string_view kReady = "ready";
 constexpr std::string_view kReadyWithControl = "ready, with your control socket";
 constexpr std::string_view kGo = "go";
 
+/// Between looks at whether a worker that was started meanwhile owns its slot.
+constexpr std::chrono::milliseconds kSettlePause{1};
+
 /// Between looks at whether a new master has ended by itself, and how many there are.
 constexpr std::chrono::milliseconds kEndPause{1};
 constexpr int kEndLooks = 100;
@@ -173,6 +176,17 @@ void Master::on_new_masters_word() {
       "the new master has closed its channel", "it has to be a weir, of this version or later"}));
 }
 
+/// Whether the load table names each worker that there is: one that has just been started, and does
+/// not own its slot yet, the new master could not know of.
+bool Master::all_own_their_slots() const {
+  for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
+    const pid_t pid = workers_[slot]->pid;
+    const auto owner = steering_.table().owner(slot);
+    if (pid != 0 && (!owner || owner->pid != pid)) return false;
+  }
+  return true;
+}
+
 /// Nothing was given up yet: this master goes on.
 void Master::upgrade_failed(Error why) {
   const std::unique_ptr<Upgrade> failed = std::move(upgrade_);
@@ -181,9 +195,18 @@ void Master::upgrade_failed(Error why) {
   if (failed->done) failed->done(std::move(why));
 }
 
-void Master::put_in_charge(std::string_view word) {
-  if (auto told = send_frame(upgrade_->channel.native_handle(), kGo); !told)
-    return upgrade_failed(told.error());
+void Master::put_in_charge(const std::string& word) {
+  if (!all_own_their_slots()) {
+    upgrade_->settled.expires_after(kSettlePause);
+    upgrade_->settled.async_wait([this, word](error_code error) {
+      if (!error && upgrade_) put_in_charge(word);
+    });
+    return;
+  }
+  if (auto told = send_frame(upgrade_->channel.native_handle(), kGo); !told) {
+    const pid_t pid = std::exchange(upgrade_->pid, 0);
+    return upgrade_failed(end_successor(pid).value_or(told.error()));
+  }
   const std::unique_ptr<Upgrade> done = std::move(upgrade_);
   done->deadline.cancel();
   succeeded_ = true;

@@ -17,11 +17,12 @@ namespace weir::process {
 
 /// A new master that is not in charge yet.
 struct Master::Upgrade {
-  explicit Upgrade(boost::asio::io_context& io) : channel{io}, deadline{io} {}
+  explicit Upgrade(boost::asio::io_context& io) : channel{io}, deadline{io}, settled{io} {}
 
   pid_t pid = 0;
   boost::asio::local::stream_protocol::socket channel;
   boost::asio::steady_timer deadline;
+  boost::asio::steady_timer settled;  // while workers that were started meanwhile are waited for
   UpgradeDone done;
 };
 

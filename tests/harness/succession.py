@@ -76,6 +76,11 @@ class Succession(Server):
         self.await_log(r"^the master has died")
         return pid
 
+    def stop(self):
+        """SIGTERM to the one in charge."""
+        self._told_to_stop = True
+        os.kill(self.master(), signal.SIGTERM)
+
     def close(self):
         """As Server.close(), of whoever is in charge; one whose master was killed has to be empty."""
         if self._closed:
@@ -83,7 +88,7 @@ class Succession(Server):
         self._closed = True
         try:
             if not self._told_to_stop:
-                os.kill(self.master(), signal.SIGTERM)
+                self.stop()
             self.await_gone(set(proc.session_members(self.pid)))
             self._process.wait(PATIENCE)
             self._reader.join(PATIENCE)

@@ -19,6 +19,15 @@ from harness.talkers import Talkers
 MIB = 1 << 20
 
 
+def script(test, text):
+    """A program that runs this."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sh", delete=False) as file:
+        file.write("#!/bin/bash\n" + text)
+    test.addCleanup(os.unlink, file.name)
+    os.chmod(file.name, stat.S_IRWXU)
+    return file.name
+
+
 class UpgradeTest(WeirTest):
     def kinds(self, pid):
         """The descriptors of `pid`, less their numbers."""
@@ -142,43 +151,34 @@ class FailingTest(UpgradeTest):
         members = set(proc.session_members(self.server.pid)) - workers - {self.before["master_pid"]}
         self.assertLessEqual(len(members), 1, "more than the keeper is left")
 
-    def script(self, text):
-        """A program that runs this."""
-        file = tempfile.NamedTemporaryFile("w", suffix=".sh", delete=False)
-        self.addCleanup(os.unlink, file.name)
-        with file:
-            file.write("#!/bin/bash\n" + text)
-        os.chmod(file.name, stat.S_IRWXU)
-        return file.name
-
     def test_a_binary_that_is_none(self):
         self.fail("cannot run /no/such/weir: No such file or directory", "--binary", "/no/such/weir")
         self.fail("cannot run /etc/passwd: Permission denied", "--binary", "/etc/passwd")
 
     def test_one_that_ends_at_once(self):
         self.fail("the new master ended with exit status 7; look for its reason in the log",
-                  "--binary", self.script("exit 7"))  # fmt: skip
+                  "--binary", script(self, "exit 7"))  # fmt: skip
         self.fail(r"the new master ended with signal 11 \(Segmentation fault\); look for its reason "
                   "in the log",
-                  "--binary", self.script("kill -SEGV $$"))  # fmt: skip
+                  "--binary", script(self, "kill -SEGV $$"))  # fmt: skip
 
     def test_one_that_is_never_ready(self):
         self.fail("the new master was not ready within 400ms; look for its reason in the log, or "
                   "give it more with --upgrade-timeout",
-                  "--binary", self.script("exec sleep 60"))  # fmt: skip
+                  "--binary", script(self, "exec sleep 60"))  # fmt: skip
 
     def test_one_that_says_why_not(self):
         self.fail("weir: unknown flag '--nonsense'.*",
-                  "--binary", self.script(f'exec {WEIR} --nonsense "$@"'))  # fmt: skip
+                  "--binary", script(self, f'exec {WEIR} --nonsense "$@"'))  # fmt: skip
 
     def test_one_whose_workers_cannot_start(self):
         """No memory may be locked for their rings, and few descriptors opened."""
         self.fail("(a worker cannot serve|.*needs .* descriptors).*",
-                  "--binary", self.script(f'ulimit -n 24; exec {WEIR} "$@"'))  # fmt: skip
+                  "--binary", script(self, f'ulimit -n 24; exec {WEIR} "$@"'))  # fmt: skip
 
     def test_only_one_at_a_time(self):
         self.server.expect_error(r"^the upgrade failed: ")
-        slow = self.script("exec sleep 60")
+        slow = script(self, "exec sleep 60")
         first = threading.Thread(target=self.server.weirctl, args=("upgrade", "--binary", slow))
         first.start()
         self.server.await_log("^upgrading: ")
@@ -274,19 +274,45 @@ class StragglersTest(UpgradeTest):
         self.assertEqual(status["connections"], 20 - len(held))
 
     def test_the_new_master_dies_while_its_workers_wait(self):
-        """They end with it; the old one goes on."""
+        """They end with it; the old one, which stood still meanwhile, goes on."""
         server = self.start_succession(workers=2)
         talkers = Talkers(self, server, 20)
         old = server.master()
-        self.freeze(old)  # it cannot put anyone in charge
-        os.kill(old, signal.SIGUSR2)
+        self.addCleanup(self.thaw, old)
+        upgrade = threading.Thread(
+            target=server.weirctl,
+            args=("upgrade", "--binary", script(self, f'kill -STOP $PPID; exec {WEIR} "$@"')),
+        )
+        upgrade.start()
+        new = int(server.await_log(r"^upgrading: .* starts as process (\d+)")[1])
+        waiting = {
+            int(server.await_log(rf"^slot {slot}: worker (\d+) is ready")[1]) for slot in range(2)
+        }
+        proc.await_stopped(old)
+        server.expect_error(r"^the upgrade failed: the new master ended with signal 9")
+        os.kill(new, signal.SIGKILL)
         self.thaw(old)
-        server.await_log("^upgrading: ")
-        talkers.more()
-        server.await_status(lambda s: s["master_pid"] != old, "the new one is in charge")
+        upgrade.join()
+        server.await_gone({new} | waiting)
+        self.assertEqual(server.master(), old)
         talkers.more()
         talkers.finish()
         self.assertEqual(talkers.broken(), set())
+
+    def test_a_worker_that_is_replaced_meanwhile(self):
+        """Its successor is due while the new master gets ready: the old one starts it no more once it
+        is not in charge, and until then waits for it."""
+        server = self.start_succession(workers=2)
+        server.expect_error(r"^slot 1: worker \d+ ended with signal 9")
+        for _ in range(5):
+            before = server.status()
+            proc.kill(before["workers"][1]["pid"])
+            seen = server.await_status(
+                lambda s: s["workers"][1]["pid"] not in (0, before["workers"][1]["pid"]), "the next"
+            )
+            proc.kill(seen["workers"][1]["pid"])  # which is followed by a pause
+            server.upgrade()
+        self.assertEqual(server.column("state"), ["serving"] * 2)
 
 
 class CommandLineTest(UpgradeTest):
@@ -332,7 +358,22 @@ class CommandLineTest(UpgradeTest):
         talkers = Talkers(self, server, 20)
         talkers.more()
         self.assertEqual(server.weirctl("upgrade").returncode, 0)
-        os.kill(server.master(), signal.SIGTERM)
+        server.stop()
+
+
+class WorkersTest(UpgradeTest):
+    def test_a_number_that_weirctl_set_stays_also_when_something_else_was_reloaded(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as config:
+            server = self.start_succession("--config", config.name, workers=4)
+            self.assertEqual(server.weirctl("workers", "2").returncode, 0)
+            server.await_status(lambda seen: len(seen["workers"]) == 2, "two workers are left")
+            config.write("max-message-size = 64KiB\n")
+            config.flush()
+            for command in ("reload", "upgrade"):
+                done = server.weirctl(command)
+                self.assertEqual(done.returncode, 0, done.stderr)
+            server.await_log("^the workers of before have ended$")
+            self.assertEqual(len(server.workers()), 2)
 
 
 class ManagerTest(UpgradeTest):

@@ -303,7 +303,8 @@ class Master {
   [[nodiscard]] EstateItems estate_items() const;
   void await_new_master();
   void on_new_masters_word();
-  void put_in_charge(std::string_view word);
+  void put_in_charge(const std::string& word);
+  [[nodiscard]] bool all_own_their_slots() const;
   void upgrade_failed(Error why);
 
   // That of a new one whose master before has died, and what it leaves for one after itself.
