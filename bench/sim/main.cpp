@@ -34,6 +34,14 @@ struct Options {
   bool list = false;
   bool quiet = false;
   SteererOptions steerer;
+  // Of the scenario, changed; empty or below 0: as it is.
+  std::string lifetime;
+  std::string message_rate;
+  std::string cost;
+  double arrivals = -1;
+  double report_delay_s = -1;
+  double stall_every_s = -1;
+  double crash_every_s = -1;
   // 0: as it is without.
   double tick_s = 0;
   double horizon_s = 0;
@@ -55,6 +63,34 @@ void list() {
     fmt::print("  {}{}\n", name, is_baseline(name) ? " (a baseline)" : "");
 }
 
+void change(double& value, double given) {
+  if (given >= 0) value = given;
+}
+
+void change(Distribution& value, std::string_view flag, const std::string& given) {
+  if (given.empty()) return;
+  const auto read = parse_distribution(given);
+  if (!read)
+    fail(
+        fmt::format("--{}: '{}' is not accepted: expected fixed:MEAN, exp:MEAN, "
+                    "pareto:MEAN:ALPHA with an alpha above 1, or lognormal:MEAN:SIGMA",
+                    flag, given));
+  value = *read;
+}
+
+/// Puts in what was given of the scenario's own figures.
+void change(Scenario& scenario, const Options& options) {
+  change(scenario.workload.arrivals.rate, options.arrivals);
+  change(scenario.workload.lifetime, "lifetime", options.lifetime);
+  for (Path& path : scenario.workload.paths) {
+    change(path.rate, "message-rate", options.message_rate);
+    change(path.cost, "cost", options.cost);
+  }
+  change(scenario.service.report_delay_s, options.report_delay_s);
+  change(scenario.service.stall_every_s, options.stall_every_s);
+  change(scenario.service.crash_every_s, options.crash_every_s);
+}
+
 std::vector<Scenario> chosen_scenarios(const Options& options) {
   std::vector<Scenario> chosen;
   if (!options.trace.empty()) {
@@ -70,6 +106,7 @@ std::vector<Scenario> chosen_scenarios(const Options& options) {
     }
   }
   for (Scenario& scenario : chosen) {
+    change(scenario, options);
     if (options.workers != 0) scenario.service.workers = options.workers;
     if (options.tick_s > 0) scenario.service.tick_s = options.tick_s;
     scenario.service.until_s =
@@ -172,6 +209,16 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(2U, static_cast<unsigned>(WEIR_SLOTS_MAX)));
   app.add_option("--shorten", options.shorten, "simulate this part of the measured time")
       ->check(CLI::Range(0.001, 1.0));
+  const auto number = [&app](const char* flag, double& value, const char* help) {
+    app.add_option(flag, value, help)->check(CLI::NonNegativeNumber);
+  };
+  number("--arrivals", options.arrivals, "sessions a second, instead of the scenario's");
+  app.add_option("--lifetime", options.lifetime, "of a session, seconds; such as pareto:20:1.5");
+  app.add_option("--message-rate", options.message_rate, "of a session, a second; likewise");
+  app.add_option("--cost", options.cost, "of a message, a session's mean, seconds; likewise");
+  number("--report-delay", options.report_delay_s, "seconds until a turn's report is known");
+  number("--stall-every", options.stall_every_s, "seconds between a worker's stalls; 0: none");
+  number("--crash-every", options.crash_every_s, "seconds between a worker's deaths; 0: none");
   app.add_option("--out", options.out, "write runs.csv and plots into this folder");
   app.add_flag("--quiet", options.quiet, "say nothing of single runs");
   app.add_option("--busy-part", score.busy_part, "least-load: of the blend, busy share's part");

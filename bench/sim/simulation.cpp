@@ -57,7 +57,8 @@ Outcome Simulation::run() {
   const Nanoseconds tick_every = std::max<Nanoseconds>(1, to_ns(options_.tick_s));
   Nanoseconds next_tick = 0;
   Nanoseconds next_sample = warm_up_;
-  for (;;) {
+  // A trace ends when its last session has; what is drawn, at the time given.
+  while (coming || free_.size() < places_.size()) {
     const Nanoseconds next_event = agenda_.empty() ? kNever : agenda_.next().at;
     const Nanoseconds next_arrival = coming ? coming->arrives : kNever;
     const Nanoseconds now = std::min({next_event, next_arrival, next_tick, next_sample});
@@ -362,8 +363,8 @@ void Simulation::sample(Nanoseconds now) {
     busy.push_back(static_cast<double>(until_now - worker.busy_sampled) / window);
     worker.busy_sampled = until_now;
   }
-  // The first says only where the next begins: between lies the warm-up.
-  if (sampled_at_ != 0 || warm_up_ == 0)
+  // The first, at the end of the warm-up, says only where the next begins.
+  if (now > warm_up_)
     outcome_.samples.push_back({.at_s = static_cast<double>(now) * 1e-9,
                                 .connections = spread_of(connections),
                                 .busy = spread_of(busy)});

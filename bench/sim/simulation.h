@@ -27,7 +27,7 @@ namespace weir::sim {
 struct SimulationOptions {
   std::uint32_t workers = 32;
   double warm_up_s = 10;  // not measured
-  double until_s = 60;
+  double until_s = 60;    // or when the last session is over, if that is before
   double accept_cost_s = 30e-6;
   double close_cost_s = 10e-6;
   double turn_cost_s = 2e-6;

@@ -154,6 +154,17 @@ TEST(Simulation, ReportsThatComeLateAreHeededLate) {
   EXPECT_GT(largest(0.5), 2 * largest(0));
 }
 
+TEST(Simulation, EndsWithTheLastSession) {
+  SimulationOptions options = bare(2, 1e9);
+  options.stall_every_s = 1;  // which would never end by itself
+  Listed workload{{session(1, 2, 10, {.mean = 1e-3}), session(1, 5, 0, {})}};
+  const Outcome outcome = simulate(options, workload, "least-connections");
+  EXPECT_EQ(outcome.open_at_end, 0U);
+  ASSERT_FALSE(outcome.samples.empty());
+  EXPECT_LT(outcome.samples.back().at_s, 10);
+  for (const Sample& sample : outcome.samples) EXPECT_TRUE(std::isfinite(sample.busy.deviation));
+}
+
 TEST(Simulation, NoSessionIsForgottenWhateverHappensToWorkers) {
   for (const std::string_view policy : steerer_names()) {
     SimulationOptions options = bare(8, 200);

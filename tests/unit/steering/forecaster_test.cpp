@@ -21,7 +21,7 @@ class Forecasting : public ::testing::Test {
   }
   /// So many samples of what `truth` makes of its inputs, in rounds of 16.
   void teach(Forecaster& model, const Vector& truth, int samples, double noise, double keep) {
-    std::normal_distribution<double> error{0, noise};
+    std::normal_distribution<double> error{0, noise > 0 ? noise : 1};
     for (int i = 0; i < samples; ++i) {
       const Vector in = inputs();
       double outcome = noise > 0 ? error(random_) : 0;
