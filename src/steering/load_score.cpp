@@ -9,7 +9,8 @@ namespace {
 
 /// A turn reports its busy time when it ends, all at once. What is more than the tick had is spread
 /// over the next ticks, so that costly turns weigh what they cost; longer than this it was a hang.
-constexpr double kOwedMax = 1;
+constexpr double kOwedMax = 1;  // seconds
+/// Who ended no turn for longer than this sleeps, or hangs: either way no backlog is known of it.
 constexpr double kTurnMax = 1;  // seconds
 /// Forecasts compared before the model is heeded.
 constexpr double kComparedMin = 50;
@@ -104,7 +105,7 @@ void LoadScore::measure(Slot& slot, const LoadReading& reading, double tick) con
     slot.backlog_s =
         static_cast<double>(reading.busy_ns - last.busy_ns) * 1e-9 / static_cast<double>(turns);
   else if (slot.turned_s > kTurnMax)
-    slot.backlog_s = 0;  // it sleeps, rather than that it is in a turn all that time
+    slot.backlog_s = 0;
 }
 
 /// Puts each slot's measures in relation to the mean of those that serve. A share of busy time is
