@@ -94,8 +94,8 @@ Result<void> Master::grow(std::uint32_t count, const Staffing& staffing) {
   }
   spdlog::info("{} workers become {}", before, count);
   options_.cpus = staffing.cpus;
-  if (staffing.max_connections > 0) steering_.table().set_max_connections(staffing.max_connections);
   steering_.set_slots(count);
+  if (staffing.max_connections > 0) steering_.set_max_connections(staffing.max_connections);
   steering_.table().set_cpus(options_.cpus);
   resize_parts(count);
   options_.workers = resizing_.staying = count;
@@ -176,7 +176,7 @@ Result<void> Master::begin_retiring(std::uint32_t count, const Staffing& staffin
   for (auto* from : {&resizing_.new_from, &resizing_.level_from})
     if (*from && **from >= count) from->reset();
   options_.cpus = staffing.cpus;
-  if (staffing.max_connections > 0) steering_.table().set_max_connections(staffing.max_connections);
+  if (staffing.max_connections > 0) steering_.set_max_connections(staffing.max_connections);
   for (std::uint32_t slot = count; slot < options_.workers; ++slot) {
     Worker& worker = *workers_[slot];
     steering_.table().mark_down(slot);

@@ -39,7 +39,7 @@ void Master::set_steering(const steering::TableOptions& next) {
   table.set_policy(next.policy);
   // Only then: whoever comes or goes in this moment may be counted at the old weight.
   if (now.weights != next.weights) table.set_weights(next.weights);
-  table.set_max_connections(next.max_connections);
+  steering_.set_max_connections(next.max_connections);
   table.set_hang_threshold(next.hang_threshold);
   table.set_client_limits(next.clients);
   if (now.clients.rate != next.clients.rate || now.clients.burst != next.clients.burst)

@@ -57,6 +57,7 @@ struct Steering::State {
         fallback_reason{std::move(why_none)},
         listeners(options.addresses),
         slots(options.table.slots),
+        max_connections{options.table.max_connections},
         score{options.score} {}
 
   LoadTable table;
@@ -67,6 +68,7 @@ struct Steering::State {
   std::string fallback_reason;              // empty: did not fall back
   std::vector<std::vector<int>> listeners;  // by address, then slot; borrowed
   std::vector<SlotReconciler> slots;
+  std::uint64_t max_connections;  // over all slots; 0: any number
   Lasting total_drift;
   LoadScore score;
   std::optional<Policy> scored{};  // what the last score was for; nothing: there was none
@@ -181,7 +183,7 @@ SteeringDescriptors Steering::descriptors() const {
 void Steering::apply(const TableOptions& options) {
   LoadTable& table = state_->table;
   table.set_policy(options.policy);
-  table.set_max_connections(options.max_connections);
+  set_max_connections(options.max_connections);
   table.set_hang_threshold(options.hang_threshold);
   table.set_client_limits(options.clients);
   table.set_weights(options.weights);
@@ -272,8 +274,15 @@ Result<void> Steering::add_listeners(std::size_t address, std::uint32_t first,
 
 void Steering::set_slots(std::uint32_t slots) {
   state_->table.set_slots(slots, {});
+  state_->score.set_room(state_->max_connections / slots);
   state_->slots.resize(slots);
   for (std::vector<int>& address : state_->listeners) address.resize(slots, -1);
+}
+
+void Steering::set_max_connections(std::uint64_t connections) noexcept {
+  state_->table.set_max_connections(connections);
+  state_->max_connections = connections;
+  state_->score.set_room(connections / state_->table.slots());
 }
 
 void Steering::drop_listeners(std::uint32_t slot) noexcept {

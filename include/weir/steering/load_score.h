@@ -91,6 +91,8 @@ class LoadScore {
 
   /// Forgets all but the options.
   void reset() noexcept;
+  /// Another ScoreOptions::room from here on.
+  void set_room(std::uint64_t room) noexcept { options_.room = room; }
 
   /// Nothing until forecasts have come due.
   [[nodiscard]] std::optional<ForecastError> forecast_error() const noexcept;

@@ -104,6 +104,8 @@ class Steering {
                                            std::span<const int> listeners);
   /// Makes the table, and what is kept for each slot, those of so many slots, all of weight 1.
   void set_slots(std::uint32_t slots);
+  /// All slots together may have so many connections from here on; 0: any number.
+  void set_max_connections(std::uint64_t connections) noexcept;
   /// The listeners of `slot` are about to be closed.
   void drop_listeners(std::uint32_t slot) noexcept;
 
