@@ -112,7 +112,7 @@ TEST(Vault, LeavesNothingOfALongerKeyOfBefore) {
   ASSERT_TRUE(in_shared_memory("the end of it"));
   ASSERT_TRUE(vault.publish(texts({{"certificate", "short"}})));
   EXPECT_FALSE(in_shared_memory("the end of it"));
-  EXPECT_FALSE(in_shared_memory("kk"));
+  EXPECT_FALSE(in_shared_memory("kkkkkkkk"));  // fewer may stand in a ticket key, by chance
 }
 
 TEST(Vault, HasRoomForAllPairsAtOnce) {
