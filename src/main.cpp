@@ -221,10 +221,12 @@ void use_stored(std::vector<process::ListenOn>& listens, std::uint32_t workers,
       return listen.address.to_string() == socket.address.to_string() &&
              listen.passed.size() < workers;
     });
-    if (same != listens.end())
-      same->passed.push_back(socket.fd);
-    else
+    if (same == listens.end()) {
       ::close(socket.fd);
+      continue;
+    }
+    same->passed.push_back(socket.fd);
+    ++same->own;
   }
 }
 
@@ -312,8 +314,10 @@ Result<int> run(const cli::Options& options, Start start) {
     master.bequeath("control", control_before.get());
   }
   master.on_charge([&] {
-    if (auto opened = open(); !opened)
+    if (auto opened = open(); !opened) {
+      master.withdraw("control");
       spdlog::error("no control socket: {}", to_string(opened.error()));
+    }
   });
   master.on_succeeded([&](bool kept) {
     if (control) control->hand_over(kept);
@@ -409,6 +413,8 @@ int start(int argc, const char* const* argv) {
   const auto& options = std::get<cli::Options>(outcome);
   if (options.check) return check(options);
   if (options.takeover && !*inheritance) {
+    (void)
+        process::raise_descriptor_limit();  // for what it is handed, before all else is worked out
     auto left = process::ask_for_estate(options.control);
     if (!left) return fail(left.error());
     *inheritance = std::move(*left);

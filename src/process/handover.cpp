@@ -40,6 +40,7 @@ constexpr std::string_view kReady = "ready";
 /// The same, and the control socket is kept: its file must not be removed.
 constexpr std::string_view kReadyWithControl = "ready, with your control socket";
 constexpr std::string_view kGo = "go";
+constexpr std::string_view kInCharge = "in charge";
 
 /// Between looks at whether a worker that was started meanwhile owns its slot.
 constexpr std::chrono::milliseconds kSettlePause{1};
@@ -159,6 +160,8 @@ void Master::await_new_master() {
   upgrade_->deadline.expires_after(options_.upgrade_timeout);
   upgrade_->deadline.async_wait([this](error_code error) {
     if (error || !upgrade_) return;
+    if (succeeded_)
+      return take_charge_again({"the new master did not say that it is in charge", ""});
     upgrade_failed({fmt::format("the new master was not ready within {}",
                                 format_duration(options_.upgrade_timeout)),
                     "look for its reason in the log, or give it more with --upgrade-timeout"});
@@ -203,21 +206,52 @@ void Master::put_in_charge(const std::string& word) {
     });
     return;
   }
+  // Before the new one says anything to the manager, which would not hear it.
+  send_to_manager(fmt::format("MAINPID={}\n", upgrade_->pid));
   if (auto told = send_frame(upgrade_->channel.native_handle(), kGo); !told) {
+    send_to_manager(fmt::format("MAINPID={}\n", ::getpid()));
     const pid_t pid = std::exchange(upgrade_->pid, 0);
     return upgrade_failed(end_successor(pid).value_or(told.error()));
   }
+  for (const auto& worker : workers_) worker->pause.cancel();
+  succeeded_ = true;  // unless it dies in this moment
+  upgrade_->kept_control = word == kReadyWithControl;
+  upgrade_->channel.async_wait(asio::socket_base::wait_read, [this](error_code error) {
+    if (error || !upgrade_) return;
+    const auto said = receive_frame(upgrade_->channel.native_handle(), kFramePatience);
+    if (said && said->text == kInCharge) return succeeded();
+    if (said) return take_charge_again({said->text, ""});
+    const pid_t pid = std::exchange(upgrade_->pid, 0);
+    take_charge_again(end_successor(pid).value_or(said.error()));
+  });
+}
+
+void Master::succeeded() {
   const std::unique_ptr<Upgrade> done = std::move(upgrade_);
   done->deadline.cancel();
-  succeeded_ = true;
   successor_ = done->pid;
   end_keeper();
-  send_to_manager(fmt::format("MAINPID={}\n", done->pid));
   spdlog::info("upgraded: process {} is in charge; this one ends with its workers", done->pid);
-  for (const auto& worker : workers_) worker->pause.cancel();
-  if (on_succeeded_) on_succeeded_(word == kReadyWithControl);
+  if (on_succeeded_) on_succeeded_(done->kept_control);
   if (done->done) done->done(done->pid);
   finish_if_empty();
+}
+
+/// The new master died before it was in charge, or as it was about to be. Slots that its workers
+/// have taken already are theirs; the others are served by ours, or new ones.
+void Master::take_charge_again(Error why) {
+  succeeded_ = false;
+  send_to_manager(fmt::format("MAINPID={}\n", ::getpid()));
+  steering_.table().set_bank(options_.terms.bank);
+  upgrade_failed(std::move(why));
+  for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
+    if (workers_[slot]->pid == 0 && !adopt(slot)) {
+      clear_slot(slot);
+      start(slot);
+    } else if (workers_[slot]->state == WorkerState::serving)
+      steering_.table().mark_serving(slot);
+  }
+  begin_ticks();
 }
 
 // --- the new master ---------------------------------------------------------------------------
@@ -249,10 +283,10 @@ void Master::await_charge() {
 }
 
 void Master::take_charge() {
-  if (before_has_died_) tell_keeper_before();
-  error_code ignored;
-  channel_.close(ignored);
+  if (before_has_died_)
+    if (auto told = tell_keeper_before(); !told) return give_up(told.error());
   in_charge_ = true;
+  steering_.table().set_bank(options_.terms.bank);
   steering_.apply(options_.steering.table);
   find_predecessors();
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot)
@@ -265,6 +299,9 @@ void Master::take_charge() {
   ready_once_ = true;
   if (on_charge_) on_charge_();
   leave_to_successors();
+  if (!before_has_died_) (void)send_frame(channel_.native_handle(), kInCharge);
+  error_code ignored;
+  channel_.close(ignored);
   if (on_ready_) on_ready_();
   begin_ticks();
   if (predecessors_.empty()) settle();
@@ -308,7 +345,7 @@ void Master::order_hand_over() {
     if (posted == Posted::failed)
       spdlog::error("slot {}: cannot order worker {} to hand over: {}", predecessor->slot,
                     predecessor->tenure.pid, std::strerror(errno));
-    predecessor->ordered = posted == Posted::posted;  // else again at the next tick
+    predecessor->ordered = posted != Posted::no_room;  // else again at the next tick
   }
 }
 
@@ -338,7 +375,8 @@ void Master::forget_ended_predecessors() {
   if (!any || !predecessors_.empty()) return;
   hand_over_deadline_.cancel();
   spdlog::info("the workers of before have ended");
-  settle();
+  if (stopping_) return finish_if_empty();
+  if (ready_once_) settle();  // else at the end of take_charge()
 }
 
 /// With the upgrade over: as many workers as are asked for now, where that is another number than

@@ -3,11 +3,13 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <string>
+#include <thread>
 
 #include "weir/base/log.h"
 #include "weir/process/channel.h"
@@ -33,7 +35,7 @@ constexpr std::string_view kNoMaster =
 /// Whether `fd` is readable, or at its end, within `time`.
 bool await(int fd, Duration time) noexcept {
   pollfd poll{.fd = fd, .events = POLLIN, .revents = 0};
-  const auto left = std::chrono::ceil<milliseconds>(time).count();
+  const auto left = std::max<std::int64_t>(std::chrono::ceil<milliseconds>(time).count(), 0);
   return ::poll(&poll, 1, static_cast<int>(left)) > 0;
 }
 
@@ -60,7 +62,7 @@ bool hand_over(int client, const KeeperSeat& seat) {
     return false;
   }
   const auto said = receive_frame(client, kTakeoverPatience);
-  if (said && said->text == kInCharge) return true;
+  if (said && said->text == kTakenOver) return true;
   spdlog::error("the new master did not take over: {}",
                 said ? said->text : to_string(said.error()));
   return false;
@@ -87,7 +89,11 @@ void keep(const KeeperSeat& seat) {
       continue;
     }
     const UniqueFd client{::accept4(seat.control, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
-    if (!client) continue;
+    if (!client) {
+      ++in_vain;
+      std::this_thread::sleep_for(kLook);
+      continue;
+    }
     const std::string question = read_question(client.get());
     if (question == kTakeoverCommand) {
       if (hand_over(client.get(), seat)) return;

@@ -32,7 +32,7 @@ struct KeeperSeat {
 /// What it asks, and is asked, at the control socket.
 inline constexpr std::string_view kTakeoverCommand = R"({"command":"takeover"})";
 /// What the new master says once it is in charge.
-inline constexpr std::string_view kInCharge = "go";
+inline constexpr std::string_view kTakenOver = "taken over";
 
 /// The keeper's life, in a fork of its own. Returns when it is to end.
 void keep(const KeeperSeat& seat);

@@ -133,8 +133,9 @@ Result<Listeners> Listeners::open(std::vector<ListenOn> addresses, std::uint32_t
     made.addresses_.push_back(listen.address);
     made.inherited_.emplace_back();
     made.sockets_.push_back(std::move(*group));
-    made.passed_of_.push_back(listen.passed.size());
-    made.passed_ = std::max(made.passed_, static_cast<std::uint32_t>(listen.passed.size()));
+    const std::size_t passed = listen.passed.size() - listen.own;
+    made.passed_of_.push_back(passed);
+    made.passed_ = std::max(made.passed_, static_cast<std::uint32_t>(passed));
   }
   return made;
 }
@@ -151,7 +152,7 @@ Result<Listeners> Listeners::inherit(std::vector<ListenOn> addresses, std::uint3
                                       !estate.has(fmt::format("listener.{}.0", index))))
       ++index;
     std::vector<UniqueFd> group;
-    std::size_t passed = listen.passed.size();
+    std::size_t passed = listen.passed.size() - listen.own;
     if (index == listens.size()) {
       auto opened = open_group(listen.address, listen.passed, slots, made.backlog_);
       if (!opened) return opened.error();

@@ -44,6 +44,8 @@ Result<steering::Steering> inherit_steering(const MasterOptions& options,
       !take("notes", descriptors.notes))
     return Error{"what the other weir hands over has no load table",
                  "restart weir instead of upgrading it in place"};
+  descriptors.steered = std::ranges::any_of(
+      estate.items, [](const auto& item) { return item.first.starts_with("program."); });
   for (const std::optional<std::size_t>& address : listeners.inherited()) {
     auto& of_address = descriptors.addresses.emplace_back();
     if (!address || !estate.has(fmt::format("program.{}", *address))) continue;
@@ -173,6 +175,7 @@ void Master::begin_ticks() {
 // --- starting ---------------------------------------------------------------------------------
 
 void Master::start(std::uint32_t slot) {
+  if (in_charge_ && adopt(slot)) return;
   Worker& worker = *workers_[slot];
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) {
@@ -332,7 +335,8 @@ void Master::on_exit(std::uint32_t slot) {
     slot_is_left(slot);
     return finish_retiring_if_left();
   }
-  if (worker.state == WorkerState::draining && exit.si_code == CLD_EXITED && exit.si_status == 0) {
+  const bool in_order = not_ours || (exit.si_code == CLD_EXITED && exit.si_status == 0);
+  if (worker.state == WorkerState::draining && in_order) {
     spdlog::info("slot {}: worker {} has drained; its successor starts now", slot, pid);
     return start(slot);
   }
@@ -431,6 +435,8 @@ void Master::stop(std::string_view why) {
 
 Result<std::string> Master::reload() {
   if (stopping_) return Error{"weir is stopping", "nothing is reloaded any more"};
+  if (upgrade_ || succeeded_ || !in_charge_)
+    return Error{"an upgrade is under way", "reload when it is over"};
   if (!on_reload_) return std::string{};
   send_to_manager(report_.reloading(monotonic_now()));
   auto done = on_reload_();
@@ -439,6 +445,7 @@ Result<std::string> Master::reload() {
 }
 
 Result<void> Master::drain(std::uint32_t slot) {
+  if (succeeded_) return Error{"a new master has taken over", "ask that one"};
   if (auto known = check_slot(slot); !known) return known;
   Worker& worker = *workers_[slot];
   if (worker.state != WorkerState::serving)
@@ -469,6 +476,7 @@ void Master::kill_all() noexcept {
 
 void Master::finish_if_empty() {
   if (!stopping_ && !succeeded_) return;
+  if (upgrade_) return;  // not until the new master is in charge
   if (std::ranges::any_of(workers_, [](const auto& w) { return w->pid != 0; })) return;
   if (!predecessors_.empty()) return;
   end_keeper();

@@ -23,6 +23,7 @@ struct Master::Upgrade {
   boost::asio::local::stream_protocol::socket channel;
   boost::asio::steady_timer deadline;
   boost::asio::steady_timer settled;  // while workers that were started meanwhile are waited for
+  bool kept_control = false;          // by the new one: its file must not be removed
   UpgradeDone done;
 };
 

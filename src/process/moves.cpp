@@ -90,6 +90,7 @@ void Master::look_at_balance(Instant now) {
 }
 
 Result<std::uint64_t> Master::rebalance() {
+  if (succeeded_) return Error{"a new master has taken over", "ask that one"};
   const Policy policy = steering_.table().policy();
   if (!aims_at_balance(policy))
     return Error{
@@ -105,6 +106,7 @@ Result<std::uint64_t> Master::rebalance() {
 }
 
 Result<void> Master::move(std::uint32_t from, std::uint32_t to, std::uint32_t count) {
+  if (succeeded_) return Error{"a new master has taken over", "ask that one"};
   for (const std::uint32_t slot : {from, to}) {
     if (auto known = check_slot(slot); !known) return known;
     if (view(slot).state == WorkerState::serving) continue;

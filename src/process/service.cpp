@@ -52,7 +52,7 @@ void Master::store_more() {
     const std::string what =
         fmt::format("{}=1\nFDNAME={}\n{}", fd < 0 ? "FDSTOREREMOVE" : "FDSTORE", kStoredListener,
                     fd < 0 ? "" : "FDPOLL=0\n");
-    if (!manager_->send(what, fd)) break;
+    if (!manager_->send(what, fd) && errno != EBADF) break;  // closed since: its slot has gone
   }
   to_store_.erase(to_store_.begin(), to_store_.begin() + static_cast<std::ptrdiff_t>(sent));
 }

@@ -79,18 +79,14 @@ Result<std::optional<Inheritance>> ask_for_estate(const std::string& path) {
       Inheritance{.estate = std::move(*estate), .channel = std::move(fd), .of_the_dead = true}};
 }
 
-/// Takes on the worker that serves the slot, or starts one where none does.
-void Master::adopt_or_start(std::uint32_t slot) {
+/// Takes on the worker that owns the slot, of whichever master it was; whether there is one.
+bool Master::adopt(std::uint32_t slot) {
   Worker& worker = *workers_[slot];
   const auto owner = steering_.table().owner(slot);
+  const auto is_predecessor = [&](const auto& one) { return one->slot == slot; };
+  if (std::ranges::any_of(predecessors_, is_predecessor)) return false;  // it is to hand over
   UniqueFd pidfd{owner ? ::pidfd_open(owner->pid, 0) : -1};
-  if (!pidfd || !is_worker(owner->pid, pidfd.get(), slot)) {
-    if (owner) steering_.table().clear_owner(slot, owner->pid);
-    steering_.table().mark_down(slot);
-    count_queue(slot);
-    steering_.clients().forget(slot, options_.terms.bank);
-    return start(slot);
-  }
+  if (!pidfd || !is_worker(owner->pid, pidfd.get(), slot)) return false;
   ++worker.life;
   worker.pid = owner->pid;
   if (slot < options_.cpus.size()) worker.cpu = options_.cpus[slot];
@@ -101,21 +97,39 @@ void Master::adopt_or_start(std::uint32_t slot) {
   steering_.table().mark_serving(slot);
   await_exit(slot);
   spdlog::info("slot {}: worker {} goes on", slot, worker.pid);
+  return true;
+}
+
+/// What a worker that nobody saw end has left.
+void Master::clear_slot(std::uint32_t slot) {
+  if (const auto owner = steering_.table().owner(slot))
+    steering_.table().clear_owner(slot, owner->pid);
+  steering_.table().mark_down(slot);
+  count_queue(slot);
+  steering_.clients().forget(slot, options_.terms.bank);
 }
 
 /// Everything is as the dead master had it: its workers are ours from now on.
 void Master::take_workers_over() {
-  tell_keeper_before();
-  for (std::uint32_t slot = 0; slot < options_.workers; ++slot) adopt_or_start(slot);
+  if (auto told = tell_keeper_before(); !told) {
+    in_charge_ = false;
+    return give_up(told.error());
+  }
+  steering_.table().set_bank(options_.terms.bank);
+  for (std::uint32_t slot = 0; slot < options_.workers; ++slot)
+    if (!adopt(slot)) {
+      clear_slot(slot);
+      start(slot);
+    }
   steering_.apply(options_.steering.table);
   if (on_charge_) on_charge_();
+  leave_to_successors();
   check_all_ready();
 }
 
-void Master::tell_keeper_before() {
-  (void)send_frame(channel_.native_handle(), kInCharge);
-  error_code ignored;
-  channel_.close(ignored);
+/// It ends then, and this master answers at the control socket alone.
+Result<void> Master::tell_keeper_before() {
+  return send_frame(channel_.native_handle(), kTakenOver);
 }
 
 // --- the keeper -------------------------------------------------------------------------------

@@ -275,6 +275,7 @@ void Worker::hand_over() {
     if (drainer_ == nullptr) drain(DrainFor::handover, open - std::min(given, open));
     return;
   }
+  if (stopping_) return;  // the successor may be ending too
   // Also those that have opened since, and those that found no room.
   if (now_ - gave_at_ >= kGiveAgain || gave_upgraded_ != sessions_.traffic().upgraded)
     (void)give_all();

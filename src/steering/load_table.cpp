@@ -157,6 +157,7 @@ void LoadTable::configure(const TableOptions& options) {
   set_max_connections(options.max_connections);
   set_hang_threshold(options.hang_threshold);
   table_->admission.set_mask = options.client_sets - 1;
+  set_bank(0);
   set_client_limits(options.clients);
   set_cpus(options.cpus);
   publish_biases({}, {});
@@ -287,6 +288,10 @@ void LoadTable::restart_slot(std::uint32_t slot, std::uint64_t queued) noexcept 
 
 std::optional<Tenure> LoadTable::owner(std::uint32_t slot) const noexcept {
   return Tenure::of(Word{table_->owner[slot]}.load(std::memory_order_acquire));
+}
+
+void LoadTable::set_bank(std::uint32_t bank) noexcept {
+  Half{table_->admission.bank}.store(bank, std::memory_order_release);
 }
 
 bool LoadTable::clear_owner(std::uint32_t slot, pid_t dead) noexcept {

@@ -122,13 +122,12 @@ Result<Steering> Steering::inherit(const SteeringOptions& options,
   UniqueFd clients_fd{descriptors.clients};
   UniqueFd notes{descriptors.notes};
   std::vector<Program::Parts> parts;
-  bool any = false;
+  const bool any = descriptors.steered;
   for (const SteeringDescriptors::OfAddress& address : descriptors.addresses) {
     parts.push_back({.program = UniqueFd{address.program},
                      .listeners = UniqueFd{address.listeners},
                      .table = {},
                      .clients = {}});
-    any |= address.program >= 0;
   }
   if (any == (options.backend == BackendChoice::none) &&
       options.backend != BackendChoice::automatic)
@@ -173,6 +172,7 @@ SteeringDescriptors Steering::descriptors() const {
       .table = steered ? state_->programs.front().table_map() : state_->table_file.get(),
       .clients = steered ? state_->programs.front().clients_map() : state_->clients.sets_fd(),
       .notes = state_->clients.notes_fd(),
+      .steered = steered,
       .addresses = {}};
   for (const Program& program : state_->programs)
     out.addresses.push_back(

@@ -4,7 +4,6 @@ wrong, and an upgrade that fails leaves everything as it was."""
 import os
 import signal
 import socket
-import ssl
 import stat
 import tempfile
 import threading
@@ -12,7 +11,7 @@ import threading
 from harness import proc, raw
 from harness.certificates import Certificates
 from harness.comers import Comers
-from harness.environment import SANITIZED, WEIR, scaled
+from harness.environment import PATIENCE, SANITIZED, WEIR, scaled
 from harness.suite import WeirTest, main
 from harness.talkers import Talkers
 
@@ -26,6 +25,25 @@ def script(test, text):
     test.addCleanup(os.unlink, file.name)
     os.chmod(file.name, stat.S_IRWXU)
     return file.name
+
+
+class Manager:
+    """The socket on which weir notifies the service manager."""
+
+    def __init__(self, test):
+        directory = tempfile.TemporaryDirectory(prefix="weir-test-")
+        test.addCleanup(directory.cleanup)
+        path = os.path.join(directory.name, "notify")
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        test.addCleanup(self._socket.close)
+        self._socket.bind(path)
+        self._socket.settimeout(PATIENCE)
+        self.environment = {"NOTIFY_SOCKET": path}
+        self.said = []
+
+    def await_said(self, line):
+        while line not in self.said:
+            self.said += self._socket.recv(4096).decode().splitlines()
 
 
 class UpgradeTest(WeirTest):
@@ -54,7 +72,8 @@ class TrafficTest(UpgradeTest):
         pids = set()
         early = None
         for i in range(scaled(self.ROUNDS)):
-            talkers.more()
+            if i % 10 == 0:
+                talkers.more()
             comers.more(10)
             pids.add(server.upgrade())
             if i == 4:
@@ -273,10 +292,9 @@ class StragglersTest(UpgradeTest):
         )
         self.assertEqual(status["connections"], 20 - len(held))
 
-    def test_the_new_master_dies_while_its_workers_wait(self):
-        """They end with it; the old one, which stood still meanwhile, goes on."""
-        server = self.start_succession(workers=2)
-        talkers = Talkers(self, server, 20)
+    def upgrade_that_dies(self, server, manager, freeze_first):
+        """The old master stands still until the new one's workers wait. The new one is killed then, or
+        once it has been told that it is in charge and before it hears of it."""
         old = server.master()
         self.addCleanup(self.thaw, old)
         upgrade = threading.Thread(
@@ -290,14 +308,50 @@ class StragglersTest(UpgradeTest):
         }
         proc.await_stopped(old)
         server.expect_error(r"^the upgrade failed: the new master ended with signal 9")
+        if freeze_first:
+            self.freeze(new)
+            self.thaw(old)
+            manager.await_said(f"MAINPID={new}")  # it is told next
         os.kill(new, signal.SIGKILL)
         self.thaw(old)
         upgrade.join()
         server.await_gone({new} | waiting)
         self.assertEqual(server.master(), old)
-        talkers.more()
-        talkers.finish()
-        self.assertEqual(talkers.broken(), set())
+
+    def test_the_new_master_dies_before_it_is_in_charge(self):
+        """Its workers end with it; the old one goes on, and can be upgraded as before."""
+        for freeze_first in (False, True):
+            with self.subTest(told=freeze_first):
+                manager = Manager(self)
+                server = self.start_succession(workers=2, environment=manager.environment)
+                talkers = Talkers(self, server, 20)
+                self.upgrade_that_dies(server, manager, freeze_first)
+                talkers.more()
+                server.upgrade()
+                talkers.more()
+                talkers.finish()
+                self.assertEqual(talkers.broken(), set())
+
+    def test_the_end_comes_while_an_old_worker_still_leaves(self):
+        """It is waited for, and no longer."""
+        certificates = Certificates(self).make("first")
+        server = self.start_succession(
+            *certificates.flags("first"), "--drain-timeout", "1h", listen=("tls:127.0.0.1:0",),
+            workers=2,
+        )  # fmt: skip
+        context = certificates.client("first")
+        peers = []
+        for _ in range(2):
+            peer = context.wrap_socket(raw.connect(server.address), server_hostname="localhost")
+            self.addCleanup(peer.close)
+            peer.sendall(raw.request())
+            self.assertTrue(raw.receive_head(peer).startswith(b"HTTP/1.1 101 "))
+            peers.append(peer)
+        self.assertEqual(server.weirctl("upgrade").returncode, 0)
+        server.stop()
+        server.await_log("^stopping: ")
+        for peer in peers:
+            peer.close()
 
     def test_a_worker_that_is_replaced_meanwhile(self):
         """Its successor is due while the new master gets ready: the old one starts it no more once it
@@ -378,26 +432,14 @@ class WorkersTest(UpgradeTest):
 
 class ManagerTest(UpgradeTest):
     def test_the_service_manager_is_told_of_the_new_master(self):
-        directory = tempfile.TemporaryDirectory(prefix="weir-test-")
-        self.addCleanup(directory.cleanup)
-        path = os.path.join(directory.name, "notify")
-        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.addCleanup(manager.close)
-        manager.bind(path)
-        manager.settimeout(30)
-        said = []
-
-        def await_said(line):
-            while line not in said:
-                said.extend(manager.recv(4096).decode().splitlines())
-
-        server = self.start_succession(workers=2, environment={"NOTIFY_SOCKET": path})
-        await_said("READY=1")
+        manager = Manager(self)
+        server = self.start_succession(workers=2, environment=manager.environment)
+        manager.await_said("READY=1")
         pid = server.upgrade()
-        await_said(f"MAINPID={pid}")
-        said.clear()
-        await_said("READY=1")  # by the new one
-        self.assertNotIn("STOPPING=1", said)
+        manager.await_said(f"MAINPID={pid}")
+        manager.said.clear()
+        manager.await_said("READY=1")  # by the new one
+        self.assertNotIn("STOPPING=1", manager.said)
 
 
 if __name__ == "__main__":

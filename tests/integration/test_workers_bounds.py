@@ -43,7 +43,7 @@ class RefusedTest(WorkersTest):
     def test_too_few_descriptors(self):
         server = self.start_weir(*NO_PROGRAM, workers=1, through=("prlimit", "--nofile=120"))
         self.refused(
-            server, 40, "--workers 40 needs 232 descriptors a process, and the limit is 120; raise it "
+            server, 40, "--workers 40 needs 312 descriptors a process, and the limit is 120; raise it "
             "(ulimit -n, or LimitNOFILE= of the unit), or start fewer workers",
         )  # fmt: skip
         self.scale(server, 4)

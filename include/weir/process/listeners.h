@@ -20,6 +20,8 @@ namespace weir::process {
 struct ListenOn {
   SocketAddress address;
   std::vector<int> passed{};
+  /// So many of them, the last, are weir's own, which the manager had only stored.
+  std::size_t own = 0;
 };
 
 class Listeners {

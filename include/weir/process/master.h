@@ -21,7 +21,9 @@
 //   (goes on as ever)            <---    "ready"
 //   MAINPID; changes nothing now
 //   "go"                         --->    in charge: control socket, ticks, orders
-//   its workers end; ends                sees them end, and counts what they left
+//   its workers end; ends        <---    "in charge"; sees them end, and counts what they left
+//
+// Should the new master die between the two words, the old one is in charge again.
 //
 // A takeover: where a master has died, its keeper (src/process/keeper.h) hands the estate to the
 // new one, which takes the running workers on if it is the same weir with the same settings. If
@@ -172,6 +174,10 @@ class Master {
 
   /// One more descriptor of the estate, by name; lent for good.
   void bequeath(std::string name, int fd) { more_items_.emplace_back(std::move(name), fd); }
+  /// That one is none any more.
+  void withdraw(std::string_view name) {
+    std::erase_if(more_items_, [name](const auto& item) { return item.first == name; });
+  }
 
   /// What came of an upgrade: the new master's process, or why this one goes on.
   using UpgradeDone = std::function<void(Result<pid_t>)>;
@@ -305,12 +311,15 @@ class Master {
   void on_new_masters_word();
   void put_in_charge(const std::string& word);
   [[nodiscard]] bool all_own_their_slots() const;
+  void succeeded();
+  void take_charge_again(Error why);
   void upgrade_failed(Error why);
 
   // That of a new one whose master before has died, and what it leaves for one after itself.
-  void adopt_or_start(std::uint32_t slot);
+  [[nodiscard]] bool adopt(std::uint32_t slot);
+  void clear_slot(std::uint32_t slot);
   void take_workers_over();
-  void tell_keeper_before();
+  [[nodiscard]] Result<void> tell_keeper_before();
   void leave_to_successors();
   void renew_keeper();
   void end_keeper() noexcept;

@@ -104,7 +104,8 @@ struct weir_admission {
   __u64 interval_ns; /* what a connection costs; 0: no limit to the rate */
   __u64 burst_ns;    /* how far ahead of the clock a client may have paid */
   __u32 set_mask;    /* sets in the clients' table - 1, a power of two - 1 */
-  __u32 pad[9];
+  __u32 bank;        /* of notes, that the workers of the master in charge write (see owner) */
+  __u32 pad[8];
 };
 
 /* A counter that many CPUs add to, alone on its line. */
@@ -204,8 +205,9 @@ struct weir_table {
   struct weir_lookup lookup[2];
   /* Which worker's the slot is: its row to write, its queues to accept from, its inbox to read.
    * The process in the low half, in the high half which of the slot's two banks of notes on
-   * clients (client_table.h) it writes; 0: nobody's. A worker takes a slot that is nobody's and
-   * lets it go for its successor, each by one store or swap; the master clears it for the dead. */
+   * clients (client_table.h) it writes; 0: nobody's. A worker, once admission.bank is its own,
+   * takes a slot that is nobody's, and lets it go for its successor, each by one store or swap;
+   * the master clears it for the dead. */
   __u64 owner[WEIR_SLOTS_MAX];
 };
 

@@ -108,6 +108,8 @@ class LoadTable {
 
   /// Whose the slot is; nothing while it is nobody's.
   [[nodiscard]] std::optional<Tenure> owner(std::uint32_t slot) const noexcept;
+  /// Lets workers of this bank take slots, and no others: their master is in charge.
+  void set_bank(std::uint32_t bank) noexcept;
   /// Makes the slot nobody's if it still is that process's, which has died. Returns whether it was.
   bool clear_owner(std::uint32_t slot, pid_t dead) noexcept;
 

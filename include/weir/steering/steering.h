@@ -56,6 +56,7 @@ struct SteeringDescriptors {
   int table = -1;
   int clients = -1;
   int notes = -1;
+  bool steered = false;  // by programs, also where none of these addresses has one yet
   std::vector<OfAddress> addresses;
 };
 

@@ -59,6 +59,8 @@ class WorkerSlot {
   /// Takes the slot if it is nobody's: from then on this worker writes its row, accepts from its
   /// queues and reads its inbox. False: it is another's, which may let it go later.
   [[nodiscard]] bool take(Tenure self) noexcept {
+    const std::atomic_ref bank{table_->admission.bank};
+    if (bank.load(std::memory_order_acquire) != self.bank) return false;  // not our master's yet
     __u64 nobody = 0;
     owns_ = Word{table_->owner[slot_]}.compare_exchange_strong(nobody, self.word(),
                                                                std::memory_order_acq_rel);
