@@ -241,12 +241,12 @@ std::uint64_t Steering::queued(std::uint32_t slot) const noexcept {
 }
 
 void Steering::reconcile(Instant now) {
-  if (backend() == Backend::none) return;
+  const bool at_syn = backend() == Backend::ebpf;
   LoadTable& table = state_->table;
   std::uint64_t counted = 0;
   for (std::uint32_t slot = 0; slot < state_->slots.size(); ++slot) {
     // In the order that SlotReading asks for; snapshot() reads the row, the key, assigned.
-    const std::uint64_t waiting = queued(slot);
+    const std::uint64_t waiting = at_syn ? queued(slot) : 0;
     const SlotSnapshot seen = table.snapshot(slot);
     const SlotReading reading{
         .queued = waiting, .open = seen.row.open, .load = seen.load, .assigned = seen.assigned};

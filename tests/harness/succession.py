@@ -81,6 +81,10 @@ class Succession(Server):
         self._told_to_stop = True
         os.kill(self.master(), signal.SIGTERM)
 
+    def ends_by_itself(self):
+        """Nobody is in charge any more, and whoever is left ends."""
+        self._told_to_stop = True
+
     def close(self):
         """As Server.close(), of whoever is in charge; one whose master was killed has to be empty."""
         if self._closed:

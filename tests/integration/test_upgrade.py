@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import stat
+import sys
 import tempfile
 import threading
 
@@ -245,6 +246,22 @@ class StragglersTest(UpgradeTest):
         talkers.finish()
         self.assertEqual(talkers.broken(), set())
 
+    def test_a_version_that_knows_none_of_our_sessions(self):
+        """They are closed with 1012, as what cannot move, and the old weir ends."""
+        server = self.start_succession("--drain-timeout", "200ms", workers=2)
+        peers = [raw.open_session(server.address) for _ in range(10)]
+        workers = ",".join(str(w["pid"]) for w in server.workers())
+        upgrade = server.weirctl(
+            "upgrade", "--binary", script(self, f"exec {sys.executable} -m harness.other_version {workers}")
+        )
+        self.assertEqual(upgrade.returncode, 0, upgrade.stderr)
+        for peer in peers:
+            close = raw.receive(peer, 2 + 2 + len("server is restarting"))
+            self.assertEqual(close, b"\x88\x16\x03\xf4server is restarting")
+            peer.sendall(raw.frame(raw.CLOSE, b"\x03\xf4"))
+            peer.close()
+        server.ends_by_itself()
+
     def test_a_worker_that_hangs_holds_up_its_own_slot_alone(self):
         """Who connects meanwhile is served; once it wakes its sessions go on with the new one."""
         server = self.start_succession(workers=3)
@@ -331,6 +348,28 @@ class StragglersTest(UpgradeTest):
                 talkers.more()
                 talkers.finish()
                 self.assertEqual(talkers.broken(), set())
+
+    def test_an_old_worker_that_dies_while_it_leaves_is_counted_out(self):
+        """Also where the workers count, and no program does."""
+        certificates = Certificates(self).make("first")
+        for backend in ("auto", "none"):
+            server = self.start_succession(
+                *certificates.flags("first"), "--drain-timeout", "1h", "--steer-backend", backend,
+                listen=("tls:127.0.0.1:0",), workers=1,
+            )  # fmt: skip
+            peer = certificates.client("first").wrap_socket(
+                raw.connect(server.address), server_hostname="localhost"
+            )
+            self.addCleanup(peer.close)
+            peer.sendall(raw.request())
+            self.assertTrue(raw.receive_head(peer).startswith(b"HTTP/1.1 101 "))
+            (old,) = server.column("pid")
+            self.assertEqual(server.weirctl("upgrade").returncode, 0)
+            server.await_status(lambda s: s["workers"][0]["pid"] != old, "the new one is in charge")
+            self.assertEqual(server.column("load"), [1])
+            os.kill(old, signal.SIGKILL)
+            server.await_gone({old})
+            server.await_status(lambda s: s["workers"][0]["load"] == 0, "it is counted out")
 
     def test_the_end_comes_while_an_old_worker_still_leaves(self):
         """It is waited for, and no longer."""

@@ -117,8 +117,9 @@ class Steering {
 
   /// Compares the table with the truth and mends what lasted; call every 100 ms. Takes about half a
   /// microsecond a listener: 0.55 ms for 1,024 on the machine of bench/README.md. A handshake that
-  /// never completes is out of the table 3 s and three ticks later. Does nothing with backend
-  /// `none`, where only accepted connections are counted.
+  /// never completes is out of the table 3 s and three ticks later. With backend
+  /// `none`, where only accepted connections are counted, what is mended is what a worker took with
+  /// it that died while it left.
   void reconcile(Instant now);
 
   /// Publishes what each slot's load weighs, while the policy is one that is_scored() names; call

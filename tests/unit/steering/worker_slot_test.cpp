@@ -57,5 +57,60 @@ TEST_F(Slot, WakingClearsTheHungBitAndNothingElse) {
   EXPECT_EQ(seen.load, 3U);
 }
 
+TEST_F(Slot, IsTakenOnceByAWorkerWhoseMasterIsInCharge) {
+  configure(1, Policy::least_connections);
+  using Standing = WorkerSlot::Standing;
+  WorkerSlot first{raw, 0, WorkerSlot::Counting::by_program, Standing::waits};
+  WorkerSlot second{raw, 0, WorkerSlot::Counting::by_program, Standing::waits};
+  const Tenure of_first{.pid = 100, .bank = 0};
+  const Tenure of_second{.pid = 200, .bank = 1};
+  EXPECT_FALSE(table.owner(0));
+  EXPECT_FALSE(second.take(of_second)) << "its master is not in charge";
+  EXPECT_TRUE(first.take(of_first));
+  table.set_bank(1);
+  EXPECT_FALSE(second.take(of_second)) << "it is the first one's";
+  EXPECT_EQ(table.owner(0)->pid, 100);
+  EXPECT_FALSE(table.clear_owner(0, 200));
+  first.let_go();
+  EXPECT_TRUE(second.take(of_second));
+  EXPECT_EQ(table.owner(0)->pid, 200);
+  EXPECT_EQ(table.owner(0)->bank, 1U);
+  EXPECT_FALSE(table.clear_owner(0, 100)) << "the dead was not its owner any more";
+  EXPECT_TRUE(table.clear_owner(0, 200));
+  EXPECT_FALSE(table.owner(0));
+}
+
+TEST_F(Slot, WhoHasLetItGoCountsWhereNobodyLooksButForTheLoad) {
+  configure(1, Policy::least_connections);
+  (void)steer_many(3);
+  WorkerSlot leaves{raw, 0, WorkerSlot::Counting::by_program, WorkerSlot::Standing::waits};
+  ASSERT_TRUE(leaves.take({.pid = 100}));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(leaves.accepted());
+  add_own(leaves.row().messages_in, 7);
+  leaves.let_go();
+  const weir_row then = leaves.row();
+  EXPECT_EQ(table.snapshot(0).row.open, 0U);
+  EXPECT_EQ(table.snapshot(0).row.messages_in, 7U);
+  EXPECT_EQ(table.snapshot(0).load, 3U);
+
+  WorkerSlot successor{raw, 0, WorkerSlot::Counting::by_program, WorkerSlot::Standing::waits};
+  ASSERT_TRUE(successor.take({.pid = 200}));
+  leaves.moved_to(0);
+  successor.arrived();
+  add_own(leaves.row().messages_in, 5);
+  leaves.ended();
+  EXPECT_EQ(table.snapshot(0).row.open, 1U);
+  EXPECT_EQ(table.snapshot(0).load, 2U);
+  EXPECT_EQ(table.total(), 2U);
+  EXPECT_EQ(table.snapshot(0).row.messages_in, 7U);
+
+  const weir_row sums = sums_since(leaves.row(), then);
+  EXPECT_EQ(sums.messages_in, 5U);
+  EXPECT_EQ(sums.open, 0U) << "is no sum";
+  add_sums(successor.row(), sums);
+  EXPECT_EQ(table.snapshot(0).row.messages_in, 12U);
+  EXPECT_EQ(table.snapshot(0).row.open, 1U);
+}
+
 }  // namespace
 }  // namespace weir::steering
