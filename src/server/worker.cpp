@@ -178,6 +178,8 @@ int Worker::run() {
     report_turn(woke, sleeps, completions);
     if (mover_->hand_over()) hand_over();
   }
+  // Nothing is left of its own: to whoever waits for the slot this is as good as a handover.
+  if (slot_.owns() && sessions_.count() == 0) slot_.let_go();
   if (let_go_with_) mover_->post_sums(steering::sums_since(slot_.row(), *let_go_with_));
   return EXIT_SUCCESS;
 }

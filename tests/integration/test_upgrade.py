@@ -392,6 +392,15 @@ class StragglersTest(UpgradeTest):
         for peer in peers:
             peer.close()
 
+    def test_a_worker_that_drains_meanwhile(self):
+        """It ends in good order, and its slot goes over like the others."""
+        server = self.start_succession("--drain-timeout", "300ms", workers=2)
+        before = server.column("pid")
+        self.assertEqual(server.weirctl("drain", "1").returncode, 0)
+        self.assertEqual(server.weirctl("upgrade").returncode, 0)
+        server.await_gone(set(before))
+        self.assertEqual(server.column("state"), ["serving"] * 2)
+
     def test_a_worker_that_is_replaced_meanwhile(self):
         """Its successor is due while the new master gets ready: the old one starts it no more once it
         is not in charge, and until then waits for it."""
