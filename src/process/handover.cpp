@@ -261,7 +261,8 @@ void Master::report_ready() {
   const bool control =
       std::ranges::any_of(more_items_, [](const auto& item) { return item.first == "control"; });
   if (auto told = send_frame(channel_.native_handle(), control ? kReadyWithControl : kReady); !told)
-    give_up(told.error());
+    return give_up(told.error());
+  spdlog::info("all workers are ready, and wait to take over");
 }
 
 /// Before it was in charge: it leaves everything as it is.
