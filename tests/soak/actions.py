@@ -58,6 +58,7 @@ class Soaked:
         self.excuses.worker_is_killed(ports)
         which = rf"^slot {worker['slot']}: worker {worker['pid']} "
         self.service.expect_error(which + "ended with signal 9 ")
+        self.service.expect_error(which + "died before it handed over")  # in an upgrade
         self.service.expect_error(which + "has not woken for .*: killing it")
         return ports
 
