@@ -17,10 +17,18 @@ class Comers:
         self._address = server.address
         self._visits = [0] * count
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._come, args=(i,), daemon=True) for i in range(count)]
+        self.go_on()
+        test.addCleanup(self.finish)
+
+    def go_on(self):
+        """After finish()."""
+        self._stop.clear()
+        self._threads = [
+            threading.Thread(target=self._come, args=(i,), daemon=True)
+            for i in range(len(self._visits))
+        ]
         for thread in self._threads:
             thread.start()
-        test.addCleanup(self.finish)
 
     def _come(self, number):
         while not self._stop.is_set():

@@ -70,6 +70,8 @@ class Talker:
 
     def make_message(self):
         size = self.dice.randrange(LARGE if self.dice.randrange(16) == 0 else SMALL)
+        if self.deflater and not self.sent:
+            size = LARGE  # fills both windows: from now on the session needs no more memory
         start = self.dice.randrange(256)
         message = b"%d:%d:" % (self.number, self.sent) + _FILLER[start : start + size]
         self.sent += 1
@@ -143,11 +145,15 @@ class Talkers:
             Talker(raw.connect(server.address), i, compressed and i % 4 == 0, random.Random(i))
             for i in range(count)
         ]
-        self._stop = False
         self._failure = None
+        self.go_on()
+        test.addCleanup(self.end)
+
+    def go_on(self):
+        """After finish()."""
+        self._stop = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        test.addCleanup(self.end)
 
     def _run(self):
         try:

@@ -52,9 +52,13 @@ class UpgradeTest(WeirTest):
         """The descriptors of `pid`, less their numbers."""
         return sorted(what.partition(":[")[0] for what in proc.descriptors(pid).values())
 
-    def state(self, server):
-        """What must not grow from one upgrade to the next."""
-        status = server.status()
+    def state_at_rest(self, server, count):
+        """What must not grow from one upgrade to the next, once the `count` sessions have moved."""
+        status = server.await_status(
+            lambda s: s["connections"] == count and sum(w["load"] for w in s["workers"]) == count,
+            "the load table says what is open",
+        )
+        self.assertEqual(sum(w["connections"] for w in status["workers"]), count)
         workers = [w["pid"] for w in status["workers"]]
         memory = sum(proc.own_memory(pid) for pid in (status["master_pid"], *workers))
         return self.kinds(status["master_pid"]), [self.kinds(pid) for pid in workers], memory
@@ -79,14 +83,18 @@ class TrafficTest(UpgradeTest):
             pids.add(server.upgrade())
             if i == 4:
                 talkers.more()
-                early = self.state(server)
+                comers.finish()
+                talkers.finish()
+                early = self.state_at_rest(server, count)
+                comers.go_on()
+                talkers.go_on()
         talkers.more()
         self.assertEqual(len(pids), scaled(self.ROUNDS))
         visits = comers.finish()
         exchanged = talkers.finish()
         self.assertEqual(comers.failures, [])
         self.assertEqual(talkers.broken(), set())
-        late = self.state(server)
+        late = self.state_at_rest(server, count)
         self.assertEqual(early[0], late[0])
         # The sessions of a worker are as many as they happen to be: their sockets are no measure.
         rest = lambda kinds: [[k for k in worker if k != "socket"] for worker in kinds]
@@ -94,11 +102,6 @@ class TrafficTest(UpgradeTest):
         self.assertEqual(sum(map(len, early[1])) >= sum(map(len, late[1])), True)
         if not SANITIZED:
             self.assertLess(late[2] - early[2], 4 * MIB)
-        status = server.await_status(
-            lambda s: s["connections"] == count and sum(w["load"] for w in s["workers"]) == count,
-            "the load table says what is open",
-        )
-        self.assertEqual(sum(w["connections"] for w in status["workers"]), count)
         print(
             f"{scaled(self.ROUNDS)} upgrades, {count} sessions, {exchanged} echoes, {visits} visits, "
             f"slowest visit {comers.slowest * 1e3:.0f} ms, "
