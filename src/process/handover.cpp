@@ -49,8 +49,9 @@ constexpr std::chrono::milliseconds kSettlePause{1};
 constexpr std::chrono::milliseconds kEndPause{1};
 constexpr int kEndLooks = 100;
 
-/// Ends the process, and says how it ended if that was by itself.
-std::optional<Error> end_successor(pid_t pid) {
+/// Ends the process. Says how it ended if that was by itself, or is about to be; else what else is
+/// wrong.
+Error end_successor(pid_t pid, Error otherwise) {
   siginfo_t exit{};
   for (int i = 0; i < kEndLooks && exit.si_pid == 0; ++i) {
     if (::waitid(P_PID, static_cast<id_t>(pid), &exit, WEXITED | WNOHANG) != 0) break;
@@ -59,13 +60,13 @@ std::optional<Error> end_successor(pid_t pid) {
   if (exit.si_pid == 0) {
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
-    return std::nullopt;
+    return otherwise;
   }
-  return Error{exit.si_code == CLD_EXITED
-                   ? fmt::format("the new master ended with exit status {}", exit.si_status)
-                   : fmt::format("the new master ended with signal {} ({})", exit.si_status,
-                                 ::strsignal(exit.si_status)),
-               "look for its reason in the log"};
+  return {exit.si_code == CLD_EXITED
+              ? fmt::format("the new master ended with exit status {}", exit.si_status)
+              : fmt::format("the new master ended with signal {} ({})", exit.si_status,
+                            ::strsignal(exit.si_status)),
+          "look for its reason in the log"};
 }
 
 }  // namespace
@@ -111,15 +112,10 @@ Result<void> Master::begin_upgrade(const std::string& binary) {
     ::_exit(127);
   }
   theirs.reset();
-  EstateTerms terms = options_.terms;
-  terms.workers = options_.workers;
-  if (auto sent = send_estate(ours.get(), terms, estate_items()); !sent) {
-    if (const auto why = receive_frame(ours.get(), kFramePatience)) {
-      end_successor(pid);
-      return Error{why->text, ""};
-    }
-    const auto ended = end_successor(pid);
-    return ended ? *ended : sent.error();
+  if (auto sent = send_estate(ours.get(), estate_terms(), estate_items()); !sent) {
+    const auto why = receive_frame(ours.get(), kFramePatience);
+    Error ended = end_successor(pid, sent.error());
+    return why ? Error{why->text, ""} : std::move(ended);
   }
   upgrade_ = std::make_unique<Upgrade>(io_);
   upgrade_->pid = pid;
@@ -127,6 +123,12 @@ Result<void> Master::begin_upgrade(const std::string& binary) {
   spdlog::info("upgrading: {} starts as process {}", program, pid);
   await_new_master();
   return {};
+}
+
+EstateTerms Master::estate_terms() const {
+  EstateTerms terms = options_.terms;
+  terms.workers = options_.workers;
+  return terms;
 }
 
 EstateItems Master::estate_items() const {
@@ -174,9 +176,13 @@ void Master::on_new_masters_word() {
     return put_in_charge(frame->text);
   if (frame) return upgrade_failed({frame->text, ""});
   // Its end of the channel is closed: it has ended, or is about to.
-  const pid_t pid = std::exchange(upgrade_->pid, 0);
-  upgrade_failed(end_successor(pid).value_or(Error{
-      "the new master has closed its channel", "it has to be a weir, of this version or later"}));
+  upgrade_failed(how_it_ended(
+      {"the new master has closed its channel", "it has to be a weir, of this version or later"}));
+}
+
+/// The new master is gone, or as good as that: ends it.
+Error Master::how_it_ended(Error otherwise) {
+  return end_successor(std::exchange(upgrade_->pid, 0), std::move(otherwise));
 }
 
 /// Whether the load table names each worker that there is: one that has just been started, and does
@@ -193,7 +199,10 @@ bool Master::all_own_their_slots() const {
 /// Nothing was given up yet: this master goes on.
 void Master::upgrade_failed(Error why) {
   const std::unique_ptr<Upgrade> failed = std::move(upgrade_);
-  if (failed->pid != 0) (void)end_successor(failed->pid);  // its workers end with it
+  if (failed->pid != 0) {
+    ::kill(failed->pid, SIGKILL);  // its workers end with it
+    ::waitpid(failed->pid, nullptr, 0);
+  }
   spdlog::error("the upgrade failed: {}; this weir goes on", to_string(why));
   if (failed->done) failed->done(std::move(why));
 }
@@ -210,8 +219,7 @@ void Master::put_in_charge(const std::string& word) {
   send_to_manager(fmt::format("MAINPID={}\n", upgrade_->pid));
   if (auto told = send_frame(upgrade_->channel.native_handle(), kGo); !told) {
     send_to_manager(fmt::format("MAINPID={}\n", ::getpid()));
-    const pid_t pid = std::exchange(upgrade_->pid, 0);
-    return upgrade_failed(end_successor(pid).value_or(told.error()));
+    return upgrade_failed(how_it_ended(told.error()));
   }
   for (const auto& worker : workers_) worker->pause.cancel();
   succeeded_ = true;  // unless it dies in this moment
@@ -220,9 +228,7 @@ void Master::put_in_charge(const std::string& word) {
     if (error || !upgrade_) return;
     const auto said = receive_frame(upgrade_->channel.native_handle(), kFramePatience);
     if (said && said->text == kInCharge) return succeeded();
-    if (said) return take_charge_again({said->text, ""});
-    const pid_t pid = std::exchange(upgrade_->pid, 0);
-    take_charge_again(end_successor(pid).value_or(said.error()));
+    take_charge_again(said ? Error{said->text, ""} : how_it_ended(said.error()));
   });
 }
 
@@ -245,10 +251,9 @@ void Master::take_charge_again(Error why) {
   steering_.table().set_bank(options_.terms.bank);
   upgrade_failed(std::move(why));
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
-    if (workers_[slot]->pid == 0 && !adopt(slot)) {
-      clear_slot(slot);
-      start(slot);
-    } else if (workers_[slot]->state == WorkerState::serving)
+    if (workers_[slot]->pid == 0)
+      adopt_or_start(slot);
+    else if (workers_[slot]->state == WorkerState::serving)
       steering_.table().mark_serving(slot);
   }
   begin_ticks();

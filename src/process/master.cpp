@@ -350,14 +350,19 @@ void Master::on_exit(std::uint32_t slot) {
 /// After the slot's worker died: nothing more is steered there, and nothing of it stays counted but
 /// what is left to its successor. One that still waited for the slot leaves nothing.
 void Master::clear_up_after(std::uint32_t slot) {
+  const auto owner = steering_.table().owner(slot);
+  if (owner && owner->pid != workers_[slot]->pid)
+    steering_.clients().forget(slot, options_.terms.bank);
+  else
+    clear_slot(slot);
+}
+
+/// Whoever owns the slot is dead.
+void Master::clear_slot(std::uint32_t slot) {
   steering::LoadTable& table = steering_.table();
-  const auto owner = table.owner(slot);
-  const bool anothers = owner && owner->pid != workers_[slot]->pid;
-  if (!anothers) {
-    table.mark_down(slot);
-    count_queue(slot);
-    table.clear_owner(slot, workers_[slot]->pid);
-  }
+  table.mark_down(slot);
+  count_queue(slot);
+  if (const auto owner = table.owner(slot)) table.clear_owner(slot, owner->pid);
   steering_.clients().forget(slot, options_.terms.bank);
 }
 
@@ -375,7 +380,9 @@ void Master::restart_after(std::uint32_t slot, Duration pause) {
   worker.state = WorkerState::waiting;
   worker.pause.expires_after(pause);
   worker.pause.async_wait([this, slot](error_code error) {
-    if (!error && !stopping_ && workers_[slot]->state == WorkerState::waiting) start(slot);
+    // A timer that has expired already cannot be cancelled.
+    if (error || stopping_ || succeeded_) return;
+    if (workers_[slot]->state == WorkerState::waiting) start(slot);
   });
 }
 

@@ -100,13 +100,11 @@ bool Master::adopt(std::uint32_t slot) {
   return true;
 }
 
-/// What a worker that nobody saw end has left.
-void Master::clear_slot(std::uint32_t slot) {
-  if (const auto owner = steering_.table().owner(slot))
-    steering_.table().clear_owner(slot, owner->pid);
-  steering_.table().mark_down(slot);
-  count_queue(slot);
-  steering_.clients().forget(slot, options_.terms.bank);
+/// Also where the slot's worker ended and nobody saw it.
+void Master::adopt_or_start(std::uint32_t slot) {
+  if (adopt(slot)) return;
+  clear_slot(slot);
+  start(slot);
 }
 
 /// Everything is as the dead master had it: its workers are ours from now on.
@@ -116,11 +114,7 @@ void Master::take_workers_over() {
     return give_up(told.error());
   }
   steering_.table().set_bank(options_.terms.bank);
-  for (std::uint32_t slot = 0; slot < options_.workers; ++slot)
-    if (!adopt(slot)) {
-      clear_slot(slot);
-      start(slot);
-    }
+  for (std::uint32_t slot = 0; slot < options_.workers; ++slot) adopt_or_start(slot);
   steering_.apply(options_.steering.table);
   if (on_charge_) on_charge_();
   leave_to_successors();
@@ -158,13 +152,12 @@ void Master::renew_keeper() {
   UniqueFd ours{ends[1]};
   const pid_t pid = ::fork();
   if (pid == 0) {
-    KeeperSeat seat{.terms = options_.terms,
+    KeeperSeat seat{.terms = estate_terms(),
                     .items = estate_items(),
                     .control = control->second,
                     .lifeline = theirs.get(),
                     .table = &steering_.table(),
                     .identity = options_.identity};
-    seat.terms.workers = options_.workers;
     std::vector<int> kept{theirs.get()};
     for (const auto& [name, fd] : seat.items) kept.push_back(fd);
     close_all_but(kept);

@@ -258,6 +258,7 @@ class Master {
   void await_exit(std::uint32_t slot);
   void on_exit(std::uint32_t slot);
   void clear_up_after(std::uint32_t slot);
+  void clear_slot(std::uint32_t slot);
   [[nodiscard]] std::uint64_t load_left_by(std::uint32_t slot) const;
   void restart_after(std::uint32_t slot, Duration pause);
   void await_signal();
@@ -306,6 +307,7 @@ class Master {
   // The old master's part in an upgrade.
   [[nodiscard]] Result<void> may_upgrade() const;
   [[nodiscard]] Result<void> begin_upgrade(const std::string& binary);
+  [[nodiscard]] EstateTerms estate_terms() const;
   [[nodiscard]] EstateItems estate_items() const;
   void await_new_master();
   void on_new_masters_word();
@@ -313,11 +315,12 @@ class Master {
   [[nodiscard]] bool all_own_their_slots() const;
   void succeeded();
   void take_charge_again(Error why);
+  [[nodiscard]] Error how_it_ended(Error otherwise);
   void upgrade_failed(Error why);
 
   // That of a new one whose master before has died, and what it leaves for one after itself.
   [[nodiscard]] bool adopt(std::uint32_t slot);
-  void clear_slot(std::uint32_t slot);
+  void adopt_or_start(std::uint32_t slot);
   void take_workers_over();
   [[nodiscard]] Result<void> tell_keeper_before();
   void leave_to_successors();
