@@ -338,8 +338,7 @@ int serve(const cli::Options& options, Start start) {
   log::init(options.log_level, options.log_format);
   for (const std::string& warning : options.warnings) spdlog::warn("{}", warning);
   UniqueFd channel;  // the inheritance's is the master's
-  if (start.inheritance)
-    channel.reset(::fcntl(start.inheritance->channel.get(), F_DUPFD_CLOEXEC, 3));
+  if (start.inheritance) channel = duplicate(start.inheritance->channel.get());
   const auto status = run(options, std::move(start));
   if (status) return *status;
   if (channel) (void)process::send_frame(channel.get(), to_string(status.error()));

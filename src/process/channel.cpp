@@ -6,19 +6,21 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
+#include <utility>
+
+#include "rights.h"
 
 namespace weir::process {
 namespace {
 
-struct Head {
+struct FrameHead {
   std::uint32_t magic = kMagic;
   std::uint32_t bytes = 0;
   std::uint32_t fds = 0;
 
   static constexpr std::uint32_t kMagic = 0x72'69'65'77;  // "weir"
 };
-static_assert(sizeof(Head) == 12);
+static_assert(sizeof(FrameHead) == 12);
 
 Error no_frame() {
   return {"what came from the other weir is no message of weir's", ""};
@@ -35,24 +37,16 @@ Result<void> read_whole(int socket, std::span<std::byte> into, std::vector<Uniqu
     if (ready < 0) return os_error("waiting for the other weir", errno);
     if (ready == 0) return Error{"the other weir does not answer", ""};
     iovec part{into.data(), into.size()};
-    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(kFrameFdsMax * sizeof(int))> control{};
+    RightsRoom<kFrameFdsMax> room;
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
+    await_rights(message, room.bytes);
     const ssize_t got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (got < 0) return os_error("reading from the other weir", errno);
     if (got == 0) return Error{"the other weir has gone", ""};
-    for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
-      if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-      for (std::size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); ++i) {
-        int fd = -1;
-        std::memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-        fds.emplace_back(fd);
-      }
-    }
+    for (UniqueFd& fd : take_rights(message)) fds.push_back(std::move(fd));
     if ((message.msg_flags & MSG_CTRUNC) != 0)
       return Error{"there are too few descriptors for what the other weir hands over",
                    "raise the descriptor limit (ulimit -n)"};
@@ -66,22 +60,14 @@ Result<void> read_whole(int socket, std::span<std::byte> into, std::vector<Uniqu
 Result<void> send_frame(int socket, std::string_view text, std::span<const int> fds) noexcept {
   if (text.size() > kFrameBytesMax || fds.size() > kFrameFdsMax)
     return Error{"a message to the other weir is too long", ""};
-  Head head{.bytes = static_cast<std::uint32_t>(text.size()),
-            .fds = static_cast<std::uint32_t>(fds.size())};
+  FrameHead head{.bytes = static_cast<std::uint32_t>(text.size()),
+                 .fds = static_cast<std::uint32_t>(fds.size())};
   std::array<iovec, 2> parts{{{&head, sizeof head}, {const_cast<char*>(text.data()), text.size()}}};
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(kFrameFdsMax * sizeof(int))> control{};
+  RightsRoom<kFrameFdsMax> room;
   msghdr message{};
   message.msg_iov = parts.data();
   message.msg_iovlen = parts.size();
-  if (!fds.empty()) {
-    message.msg_control = control.data();
-    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
-    cmsghdr* const c = CMSG_FIRSTHDR(&message);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(fds.size_bytes());
-    std::memcpy(CMSG_DATA(c), fds.data(), fds.size_bytes());
-  }
+  attach_rights(message, room.bytes, fds);
   ssize_t sent = 0;
   do {
     sent = ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -95,11 +81,11 @@ Result<void> send_frame(int socket, std::string_view text, std::span<const int> 
 Result<Frame> receive_frame(int socket, Duration patience) {
   const Instant until = monotonic_now() + patience;
   Frame frame;
-  Head head;
+  FrameHead head;
   if (auto read = read_whole(socket, std::as_writable_bytes(std::span{&head, 1}), frame.fds, until);
       !read)
     return read.error();
-  if (head.magic != Head::kMagic || head.bytes > kFrameBytesMax) return no_frame();
+  if (head.magic != FrameHead::kMagic || head.bytes > kFrameBytesMax) return no_frame();
   frame.text.resize(head.bytes);
   if (auto read =
           read_whole(socket, std::as_writable_bytes(std::span{frame.text}), frame.fds, until);

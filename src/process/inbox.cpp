@@ -11,11 +11,13 @@
 #include <cstring>
 #include <utility>
 
+#include "rights.h"
+
 namespace weir::process {
 namespace {
 
 /// What every letter begins with. One host and one user: no byte order, but a version's word.
-struct Head {
+struct LetterHead {
   std::uint32_t magic = kMagic;
   LetterKind kind{};
   std::uint32_t from = 0;
@@ -24,9 +26,8 @@ struct Head {
 
   static constexpr std::uint32_t kMagic = 0x31'78'62'77;  // "wbx1"
 };
-static_assert(sizeof(Head) == 24);
+static_assert(sizeof(LetterHead) == 24);
 
-constexpr std::size_t kControlBytes = CMSG_SPACE(kLetterDescriptorsMax * sizeof(int));
 /// More than any session holds: the backlog limit and a message twice over stay far below.
 constexpr std::uint64_t kFileBytesMax = std::uint64_t{4} << 30;
 
@@ -67,20 +68,6 @@ bool may_have(LetterKind kind, std::size_t descriptors) noexcept {
     case LetterKind::joined: return descriptors > 0;
   }
   return false;
-}
-
-std::vector<UniqueFd> descriptors_of(msghdr& message) {
-  std::vector<UniqueFd> found;
-  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
-    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-      found.emplace_back(fd);
-    }
-  }
-  return found;
 }
 
 }  // namespace
@@ -147,7 +134,7 @@ Posted post(int writer, LetterKind kind, std::uint32_t from, std::span<const std
 
 Posted post(int writer, LetterKind kind, std::uint32_t from, std::span<const std::byte> content,
             std::span<const int> with) noexcept {
-  Head head{.kind = kind, .from = from, .bytes = content.size()};
+  LetterHead head{.kind = kind, .from = from, .bytes = content.size()};
   UniqueFd file;
   if (content.size() > Inbox::kInlineBytesMax) {
     file = file_of(content);
@@ -166,19 +153,11 @@ Posted post(int writer, LetterKind kind, std::uint32_t from, std::span<const std
 
   std::array<iovec, 2> parts{
       {{&head, sizeof head}, {const_cast<std::byte*>(content.data()), content.size()}}};
-  alignas(cmsghdr) std::array<std::byte, kControlBytes> control{};
+  RightsRoom<kLetterDescriptorsMax> room;
   msghdr message{};
   message.msg_iov = parts.data();
   message.msg_iovlen = content.empty() ? 1 : 2;
-  if (count > 0) {
-    message.msg_control = control.data();
-    message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-    cmsghdr* const c = CMSG_FIRSTHDR(&message);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(count * sizeof(int));
-    std::memcpy(CMSG_DATA(c), fds.data(), count * sizeof(int));
-  }
+  attach_rights(message, room.bytes, std::span{fds}.first(count));
   while (::sendmsg(writer, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
     switch (errno) {
       case EINTR: continue;
@@ -193,33 +172,32 @@ Posted post(int writer, LetterKind kind, std::uint32_t from, std::span<const std
   return Posted::posted;
 }
 
-Inbox::Inbox(int reader) : reader_{reader}, bytes_(sizeof(Head) + kInlineBytesMax) {}
+Inbox::Inbox(int reader) : reader_{reader}, bytes_(sizeof(LetterHead) + kInlineBytesMax) {}
 
 Inbox::Look Inbox::look(Letter& letter) {
   letter = {};
   iovec part{bytes_.data(), bytes_.size()};
-  alignas(cmsghdr) std::array<std::byte, kControlBytes> control{};
+  RightsRoom<kLetterDescriptorsMax> room;
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
+  await_rights(message, room.bytes);
   ssize_t got = -1;
   do {
     got = ::recvmsg(reader_, &message, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   } while (got < 0 && errno == EINTR);
   if (got < 0) return errno == EAGAIN ? Look::empty : Look::no_room;
   if (got == 0) return Look::empty;  // every writer is closed
-  std::vector<UniqueFd> fds = descriptors_of(message);
+  std::vector<UniqueFd> fds = take_rights(message);
   if ((message.msg_flags & MSG_CTRUNC) != 0) return Look::no_room;  // descriptors ran out
-  Head head;
+  LetterHead head;
   if ((message.msg_flags & MSG_TRUNC) != 0 || static_cast<std::size_t>(got) < sizeof head)
     return Look::damaged;
   std::memcpy(&head, bytes_.data(), sizeof head);
   const std::span<std::byte> rest{bytes_.data() + sizeof head,
                                   static_cast<std::size_t>(got) - sizeof head};
   const bool in_file = head.in_file != 0;
-  if (head.magic != Head::kMagic || fds.size() < std::size_t{in_file} ||
+  if (head.magic != LetterHead::kMagic || fds.size() < std::size_t{in_file} ||
       !may_have(head.kind, fds.size() - std::size_t{in_file}) ||
       (in_file ? !rest.empty() || head.bytes > kFileBytesMax : head.bytes != rest.size()))
     return Look::damaged;

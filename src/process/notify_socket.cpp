@@ -4,28 +4,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
+
+#include "rights.h"
+#include "whole_number.h"
 
 namespace weir::process {
-namespace {
-
-/// The whole decimal number in `text`; nothing where there is none.
-std::optional<std::uint64_t> number_in(const char* text) {
-  if (text == nullptr) return std::nullopt;
-  const std::string_view view{text};
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), number);
-  if (error != std::errc{} || end != view.data() + view.size()) return std::nullopt;
-  return number;
-}
-
-}  // namespace
 
 Result<std::optional<NotifySocket>> NotifySocket::from_environment() {
   const char* const given = ::getenv("NOTIFY_SOCKET");
@@ -46,32 +33,24 @@ Result<std::optional<NotifySocket>> NotifySocket::from_environment() {
 
 bool NotifySocket::send(std::string_view assignments, int fd) const noexcept {
   iovec part{const_cast<char*>(assignments.data()), assignments.size()};
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof fd)> control{};
+  RightsRoom<1> room;
   sockaddr_un to = to_;
   msghdr message{};
   message.msg_name = &to;
   message.msg_namelen = size_;
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  if (fd >= 0) {
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* const c = CMSG_FIRSTHDR(&message);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof fd);
-    std::memcpy(CMSG_DATA(c), &fd, sizeof fd);
-  }
+  attach_rights(message, room.bytes, std::span{&fd, fd >= 0 ? 1U : 0U});
   const ssize_t sent = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
   return sent == static_cast<ssize_t>(assignments.size());
 }
 
 Duration watchdog_from_environment() {
-  const auto pid = number_in(::getenv("WATCHDOG_PID"));
+  const auto pid = whole_number(::getenv("WATCHDOG_PID"));
   if (pid && *pid != static_cast<std::uint64_t>(::getpid())) return Duration::zero();
   // A day and more is as good as never.
   constexpr std::uint64_t most = 86'400'000'000;
-  const auto every = number_in(::getenv("WATCHDOG_USEC"));
+  const auto every = whole_number(::getenv("WATCHDOG_USEC"));
   if (!every || *every > most) return Duration::zero();
   return std::chrono::microseconds{*every};
 }

@@ -8,23 +8,16 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdlib>
-#include <optional>
 #include <string_view>
+
+#include "whole_number.h"
 
 namespace weir::process {
 namespace {
 
 constexpr int kFirstPassed = 3;
-constexpr int kPassedMax = 65'536;
-
-std::optional<int> number_in(std::string_view text) {
-  int number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size() || number < 0) return std::nullopt;
-  return number;
-}
+constexpr std::uint64_t kPassedMax = 65'536;
 
 /// An option that is a number; -1 where the descriptor has none such.
 int option(int fd, int name) noexcept {
@@ -65,16 +58,17 @@ Result<std::vector<std::pair<int, std::string>>> read_listen_fds(const char* pid
                                                                  const char* names, pid_t self) {
   std::vector<std::pair<int, std::string>> read;
   if (pid == nullptr || fds == nullptr) return read;
-  const auto whose = number_in(pid);
-  const auto count = number_in(fds);
+  const auto whose = whole_number(pid);
+  const auto count = whole_number(fds);
   if (!whose || !count || *count > kPassedMax)
     return Error{fmt::format("LISTEN_PID is '{}' and LISTEN_FDS '{}'", pid, fds),
                  "they are numbers, or not set at all"};
-  if (*whose != self) return read;
+  if (*whose != static_cast<std::uint64_t>(self)) return read;
   std::string_view left{names == nullptr ? "" : names};
-  for (int i = 0; i < *count; ++i) {
+  const int last_one = static_cast<int>(*count) - 1;
+  for (int i = 0; i <= last_one; ++i) {
     const std::size_t end = left.find(':');
-    const bool last = i + 1 == *count;
+    const bool last = i == last_one;
     if (names != nullptr && (end == left.npos) != last)
       return Error{fmt::format("LISTEN_FDNAMES is '{}' for {} descriptors", names, *count),
                    "it has one name for each, with colons between them"};

@@ -2,7 +2,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -58,10 +57,6 @@ struct Close {
 constexpr std::chrono::milliseconds kBusyPause{10};
 constexpr int kBusyTries = 300;
 
-UniqueFd copy_of(int fd) noexcept {
-  return UniqueFd{::fcntl(fd, F_DUPFD_CLOEXEC, 3)};
-}
-
 }  // namespace
 
 Result<Program> Program::load(const Options& options) {
@@ -77,10 +72,10 @@ Result<Program> Program::load(const Options& options) {
     return os_error("sizing the clients' table", errno);
   }
   if (const int failed = steer_bpf__load(opened.get()); failed != 0) return load_error(-failed);
-  Parts parts{.program = copy_of(bpf_program__fd(opened->progs.weir_select)),
-              .listeners = copy_of(bpf_map__fd(opened->maps.weir_listeners)),
-              .table = copy_of(bpf_map__fd(opened->maps.weir_load)),
-              .clients = copy_of(bpf_map__fd(opened->maps.weir_clients))};
+  Parts parts{.program = duplicate(bpf_program__fd(opened->progs.weir_select)),
+              .listeners = duplicate(bpf_map__fd(opened->maps.weir_listeners)),
+              .table = duplicate(bpf_map__fd(opened->maps.weir_load)),
+              .clients = duplicate(bpf_map__fd(opened->maps.weir_clients))};
   if (!parts.program || !parts.listeners || !parts.table || !parts.clients)
     return os_error("keeping the steering program", errno,
                     "raise the descriptor limit (ulimit -n)");

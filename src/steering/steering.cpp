@@ -1,6 +1,5 @@
 #include "weir/steering/steering.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,10 +14,6 @@
 
 namespace weir::steering {
 namespace {
-
-UniqueFd copy_of(int fd) noexcept {
-  return UniqueFd{::fcntl(fd, F_DUPFD_CLOEXEC, 3)};
-}
 
 /// How many connections wait in a listener's accept queue; 0 if it does not say.
 std::uint64_t accept_queue(int listener) noexcept {
@@ -143,8 +138,8 @@ Result<Steering> Steering::inherit(const SteeringOptions& options,
   std::vector<bool> attached;
   for (std::size_t i = 0; any && i < parts.size(); ++i) {
     attached.push_back(static_cast<bool>(parts[i].program));
-    parts[i].table = copy_of(table_fd.get());
-    parts[i].clients = copy_of(clients_fd.get());
+    parts[i].table = duplicate(table_fd.get());
+    parts[i].clients = duplicate(clients_fd.get());
     if (attached.back()) {
       programs.emplace_back(std::move(parts[i]));
       continue;

@@ -1,6 +1,7 @@
 // UniqueFd: one owned file descriptor, closed on destruction.
 #pragma once
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <utility>
@@ -31,5 +32,10 @@ class UniqueFd {
  private:
   int fd_ = -1;
 };
+
+/// Another descriptor of what `fd` names, closed on exec; none, and errno, where there is no room.
+[[nodiscard]] inline UniqueFd duplicate(int fd) noexcept {
+  return UniqueFd{::fcntl(fd, F_DUPFD_CLOEXEC, 3)};
+}
 
 }  // namespace weir
