@@ -15,7 +15,7 @@ constexpr std::string_view kSteering = "Steering";
 constexpr std::string_view kLimits = "Limits and timeouts";
 constexpr std::string_view kPrivileges = "Privileges";
 constexpr std::string_view kLogging = "Logging and control";
-constexpr std::string_view kProgram = "Program";
+constexpr std::string_view kProgramGroup = "Program";
 
 constexpr std::int64_t kMinute = 60'000;   // milliseconds
 constexpr std::int64_t kHour = 3'600'000;  // milliseconds
@@ -493,21 +493,21 @@ std::vector<Row<Options>> program() {
   return {
       {{.name = "app",
         .value = "NAME",
-        .group = kProgram,
+        .group = kProgramGroup,
         .standard = "echo",
         .accepts = "echo",
         .help = "what is done with messages; echo sends each one back"},
        set_app},
       {{.name = "config",
         .value = "FILE",
-        .group = kProgram,
+        .group = kProgramGroup,
         .accepts = "a path to a file",
         .help = "read flags from FILE; those of the command line go before its lines",
         .manual = "It can be read again while weir runs: see RELOADING.",
         .command_line_only = true},
        set_path<&Options::config>},
       {{.name = "takeover",
-        .group = kProgram,
+        .group = kProgramGroup,
         .help = "go on with what a weir has left whose master has died, if there is one",
         .manual = "Asks at the control socket. The workers of that weir have gone on serving: with "
                   "the same version and settings they are taken on, and else new ones take over "
@@ -516,17 +516,17 @@ std::vector<Row<Options>> program() {
         .command_line_only = true},
        set_switch<&Options::takeover>},
       {{.name = "check",
-        .group = kProgram,
+        .group = kProgramGroup,
         .help = "say whether the flags and the file are sound, and exit",
         .command_line_only = true},
        set_switch<&Options::check>},
       {{.name = "version",
-        .group = kProgram,
+        .group = kProgramGroup,
         .help = "print the version and exit",
         .command_line_only = true},
        set_nothing},
       {{.name = "help",
-        .group = kProgram,
+        .group = kProgramGroup,
         .help = "print this and exit; -h does the same",
         .command_line_only = true},
        set_nothing},

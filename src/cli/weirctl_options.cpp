@@ -14,7 +14,7 @@
 namespace weir::cli {
 namespace {
 
-constexpr std::string_view kProgram = "weirctl";
+constexpr std::string_view kWeirctl = "weirctl";
 
 struct CommandRow {
   std::string_view name;
@@ -155,13 +155,13 @@ std::optional<Refused> set_command(CtlOptions& options, const std::vector<std::s
 
 Outcome<CtlOptions> read(int argc, const char* const* argv, const std::string& default_control) {
   const std::vector<Row<CtlOptions>> table = rows();
-  const auto line = read_command_line(kProgram, flags_of(table), argc, argv);
+  const auto line = read_command_line(kWeirctl, flags_of(table), argc, argv);
   if (!line) return line.error();
   if (line->help) return Printed{help_text(weirctl_manual())};
   if (line->version) return Printed{fmt::format("weirctl {}\n", version())};
   CtlOptions options;
   options.control = default_control;
-  if (auto refused = apply(kProgram, table, line->flags, options)) return *refused;
+  if (auto refused = apply(kWeirctl, table, line->flags, options)) return *refused;
   if (auto refused = set_command(options, line->words)) return *refused;
   if (options.control.empty())
     return Refused{

@@ -22,8 +22,10 @@ namespace {
 // A write takes microseconds. One that lasts longer has lost its writer.
 constexpr int kTriesMax = 10'000;
 
+}  // namespace
+
 /// Credentials that serve together: the same names, each with another kind of key.
-struct Group {
+struct CredentialGroup {
   Owned<SSL_CTX> context;
   Owned<X509> leaf;  // of the first; its names are those of all
   std::vector<std::string> names;
@@ -38,31 +40,32 @@ struct Group {
   }
 };
 
-}  // namespace
-
 struct Context::State {
   State(const Vault& of, const ContextOptions& with) : vault{of}, options{with} {}
 
   const Vault& vault;
   const ContextOptions options;
-  Tickets tickets;            // outlives the groups, which borrow it
-  std::vector<Group> groups;  // in the order of their first credentials
-  std::uint64_t version = 0;  // of the vault, when it was last looked into
+  Tickets tickets;                      // outlives the groups, which borrow it
+  std::vector<CredentialGroup> groups;  // in the order of their first credentials
+  std::uint64_t version = 0;            // of the vault, when it was last looked into
   std::uint64_t credentials_version = 0;
 
-  [[nodiscard]] Result<std::vector<Group>> build(const std::vector<Credential>& credentials);
-  [[nodiscard]] Result<Group*> group_for(std::vector<Group>& built, const Identity& identity);
-  [[nodiscard]] const Group& choose(std::string_view name) const noexcept;
+  [[nodiscard]] Result<std::vector<CredentialGroup>> build(
+      const std::vector<Credential>& credentials);
+  [[nodiscard]] Result<CredentialGroup*> group_for(std::vector<CredentialGroup>& built,
+                                                   const Identity& identity);
+  [[nodiscard]] const CredentialGroup& choose(std::string_view name) const noexcept;
   static int on_name(SSL* ssl, int* alert, void* state) noexcept;
   /// False: the vault is being written.
   [[nodiscard]] Result<bool> take_newest();
 };
 
-Result<Group*> Context::State::group_for(std::vector<Group>& built, const Identity& identity) {
+Result<CredentialGroup*> Context::State::group_for(std::vector<CredentialGroup>& built,
+                                                   const Identity& identity) {
   std::vector<std::string> names = identity.names();
   const int kind = EVP_PKEY_get_base_id(identity.key.get());
   const auto found = std::ranges::find_if(
-      built, [&](const Group& group) { return group.has_room_for(names, kind); });
+      built, [&](const CredentialGroup& group) { return group.has_room_for(names, kind); });
   if (found != built.end()) {
     found->key_kinds.push_back(kind);
     return &*found;
@@ -74,15 +77,16 @@ Result<Group*> Context::State::group_for(std::vector<Group>& built, const Identi
       SSL_CTX_set_tlsext_servername_arg(context->get(), this) != 1)
     return Error{fmt::format("OpenSSL: {}", take_reason()), ""};
   X509_up_ref(identity.leaf.get());
-  built.push_back(Group{.context = std::move(*context),
-                        .leaf = Owned<X509>{identity.leaf.get()},
-                        .names = std::move(names),
-                        .key_kinds = {kind}});
+  built.push_back(CredentialGroup{.context = std::move(*context),
+                                  .leaf = Owned<X509>{identity.leaf.get()},
+                                  .names = std::move(names),
+                                  .key_kinds = {kind}});
   return &built.back();
 }
 
-Result<std::vector<Group>> Context::State::build(const std::vector<Credential>& credentials) {
-  std::vector<Group> built;
+Result<std::vector<CredentialGroup>> Context::State::build(
+    const std::vector<Credential>& credentials) {
+  std::vector<CredentialGroup> built;
   for (const Credential& credential : credentials) {
     Identity identity;
     if (const auto sound = parse_certificates(credential.certificate, "a certificate", identity);
@@ -90,7 +94,7 @@ Result<std::vector<Group>> Context::State::build(const std::vector<Credential>& 
       return sound.error();
     if (const auto sound = parse_key(credential.key, "a key", identity); !sound)
       return sound.error();
-    const Result<Group*> group = group_for(built, identity);
+    const Result<CredentialGroup*> group = group_for(built, identity);
     if (!group) return group.error();
     if (!use_identity((*group)->context.get(), identity))
       return Error{fmt::format("a certificate is not usable for TLS: {}", take_reason()), ""};
@@ -100,9 +104,9 @@ Result<std::vector<Group>> Context::State::build(const std::vector<Credential>& 
   return built;
 }
 
-const Group& Context::State::choose(std::string_view name) const noexcept {
+const CredentialGroup& Context::State::choose(std::string_view name) const noexcept {
   const auto found = std::ranges::find_if(
-      groups, [&](const Group& group) { return !name.empty() && group.is_for(name); });
+      groups, [&](const CredentialGroup& group) { return !name.empty() && group.is_for(name); });
   return found != groups.end() ? *found : groups.front();
 }
 
@@ -111,7 +115,7 @@ const Group& Context::State::choose(std::string_view name) const noexcept {
 int Context::State::on_name(SSL* ssl, int* /*alert*/, void* state) noexcept {
   const auto& self = *static_cast<const State*>(state);
   const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-  const Group& group = self.choose(name != nullptr ? name : "");
+  const CredentialGroup& group = self.choose(name != nullptr ? name : "");
   if (SSL_set_SSL_CTX(ssl, group.context.get()) == nullptr) return SSL_TLSEXT_ERR_ALERT_FATAL;
   return name != nullptr && group.is_for(name) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
@@ -128,7 +132,7 @@ Result<bool> Context::State::take_newest() {
     const std::optional<std::vector<Credential>> credentials = vault.credentials();
     if (!credentials) return false;
     version = now;  // those that cannot be used are not tried again with every connection
-    Result<std::vector<Group>> built = build(*credentials);
+    Result<std::vector<CredentialGroup>> built = build(*credentials);
     if (!built) return built.error();
     groups = std::move(*built);
     credentials_version = published;

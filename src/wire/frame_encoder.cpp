@@ -8,8 +8,8 @@
 namespace weir::wire {
 namespace {
 
-constexpr std::byte kFin{0x80};     // of the first byte
-constexpr std::byte kMasked{0x80};  // of the second
+constexpr std::byte kFinBit{0x80};   // of the first byte
+constexpr std::byte kMaskBit{0x80};  // of the second
 
 /// Writes the low `size` bytes of `value` in network byte order; returns where they end.
 std::byte* put_big_endian(std::byte* at, std::uint64_t value, std::size_t size) noexcept {
@@ -29,7 +29,7 @@ std::string_view cut_to(std::string_view text, std::size_t bytes_max) noexcept {
 
 void put_server_header(std::byte* at, Opcode opcode, std::uint64_t payload_bytes) noexcept {
   assert(payload_bytes >> 63 == 0);
-  *at++ = kFin | static_cast<std::byte>(opcode);
+  *at++ = kFinBit | static_cast<std::byte>(opcode);
   if (payload_bytes <= 125) {
     *at = static_cast<std::byte>(payload_bytes);
   } else if (payload_bytes <= 0xffff) {
@@ -49,11 +49,11 @@ std::size_t encode_header(std::span<std::byte, kHeaderBytesMax> out, Opcode opco
          (fin && payload_bytes <= kControlPayloadBytesMax));
   assert(!compressed || opcode == Opcode::text || opcode == Opcode::binary);
   put_server_header(out.data(), opcode, payload_bytes);
-  if (!fin) out[0] &= ~kFin;
+  if (!fin) out[0] &= ~kFinBit;
   if (compressed) out[0] |= kCompressed;
   std::size_t bytes = server_header_bytes(payload_bytes);
   if (mask) {
-    out[1] |= kMasked;
+    out[1] |= kMaskBit;
     std::ranges::copy(*mask, out.begin() + static_cast<std::ptrdiff_t>(bytes));
     bytes += mask->size();
   }

@@ -42,13 +42,6 @@ function(weir_compile_plainly)
   set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS "${options}")
 endfunction()
 
-# weir_few_compilations(TARGET): several files of TARGET are compiled as one, so that what they all
-# include is, and what they all instantiate; names in their unnamed namespaces must differ.
-function(weir_few_compilations target)
-  # With one large batch the last target to be built would wait for one compiler alone.
-  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
-endfunction()
-
 # weir_unit_test(PART SOURCES... [USES targets...] [LOOPS]): one GoogleTest program a part. Needs no
 # privileges and no network. The tests' own code is compiled in half the time, not optimised, unless
 # it LOOPS; what it tests is.

@@ -7,7 +7,7 @@
 namespace weir::admin {
 namespace {
 
-CommandTable commands() {
+CommandTable some_commands() {
   CommandTable table;
   table["status"] = {"what goes on", [](const boost::json::object&) -> Result<boost::json::object> {
                        return boost::json::object{{"status", {{"connections", 3}}}};
@@ -54,7 +54,7 @@ TEST(Answer, IsOneLineForEachRequest) {
       {deep_open, malformed},
   };
   for (const auto& [line, expected] : cases)
-    EXPECT_EQ(answered(commands(), line), std::string{expected} + '\n') << line;
+    EXPECT_EQ(answered(some_commands(), line), std::string{expected} + '\n') << line;
 }
 
 TEST(Answer, MayComeLater) {

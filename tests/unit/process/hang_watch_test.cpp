@@ -2,14 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include "instants.h"
+
 namespace weir::process {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-constexpr Instant kStart{seconds{5'000}};
-constexpr Duration kTick = milliseconds{100};
 
 /// Looks every tick until the worker is over; how long that took, at most a minute.
 Duration until_over(HangWatch& watch, std::uint64_t awake_at_ns, Instant from) {

@@ -8,15 +8,14 @@
 #include <utility>
 #include <vector>
 
+#include "instants.h"
+
 namespace weir::process {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Turn = Rebalance::Turn;
-
-constexpr Instant kStart{seconds{5'000}};
-constexpr Duration kTick = milliseconds{100};
 
 /// Slots that all serve.
 std::vector<SlotLoad> serving(std::initializer_list<std::uint64_t> loads) {

@@ -7,14 +7,14 @@
 #include <numeric>
 #include <vector>
 
+#include "instants.h"
+
 namespace weir::process {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Instant kStart{seconds{5'000}};
-constexpr Duration kTick = milliseconds{100};
 constexpr std::uint32_t kFast = 1'000'000;  // sessions a second
 
 std::vector<SlotLoad> slots_with(std::initializer_list<std::uint64_t> loads) {

@@ -2,13 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include "instants.h"
+
 namespace weir::process {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Instant kStart{seconds{5'000}};
 constexpr Duration kPatience = seconds{25};
 
 constexpr ServiceState kStarting{.serving = 1, .workers = 2};

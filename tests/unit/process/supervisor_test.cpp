@@ -2,13 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include "instants.h"
+
 namespace weir::process {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-constexpr Instant kStart{seconds{5'000}};
 
 TEST(Supervisor, TheFirstCrashIsAnsweredAtOnce) {
   Supervisor supervisor{2};
