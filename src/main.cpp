@@ -250,7 +250,7 @@ std::string settings_of(const launch::StartWords& words, const std::string& conf
 /// The descriptor of that name, if there is an estate with it.
 UniqueFd take(std::optional<process::Inheritance>& inheritance, const std::string& name) {
   if (!inheritance || !inheritance->estate.has(name)) return UniqueFd{};
-  return std::move(*inheritance->estate.take(name));
+  return *inheritance->estate.take(name);
 }
 
 Result<int> run(const cli::Options& options, Start start) {

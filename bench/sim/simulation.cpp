@@ -42,9 +42,8 @@ Simulation::Simulation(const SimulationOptions& options, Workload& workload, Ste
   outcome_.assigned.resize(options.workers);
   for (std::uint32_t worker = 0; worker < options.workers; ++worker) {
     sleep(worker);
-    using Kind = Event::Kind;
-    for (const auto& [every, kind] : {std::pair{options.stall_every_s, Kind::stall},
-                                      std::pair{options.crash_every_s, Kind::crash}})
+    for (const auto& [every, kind] : {std::pair{options.stall_every_s, Event::Kind::stall},
+                                      std::pair{options.crash_every_s, Event::Kind::crash}})
       if (every > 0)
         agenda_.add({.at = to_ns(mishaps_.exponential(every)), .kind = kind, .subject = worker});
   }

@@ -18,10 +18,11 @@
 namespace weir::admin {
 
 namespace asio = boost::asio;
-using Unix = asio::local::stream_protocol;
 using boost::system::error_code;
 
 namespace {
+
+using Unix = asio::local::stream_protocol;
 
 /// Between two tries to accept, each of which logs, while the process is out of descriptors, say.
 constexpr std::chrono::seconds kAcceptPause{1};

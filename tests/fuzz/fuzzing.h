@@ -1,7 +1,7 @@
 // What the fuzz targets share: choices taken from the front of the input, the rest cut into
 // pieces, and checks that hold in every build (assert() does not).
 //
-// A target is one LLVMFuzzerTestOneInput(): libFuzzer's main() drives it in the asan preset, and
+// A target is one LLVMFuzzerTestOneInput(): libFuzzer's main() drives it in the fuzz preset, and
 // replay.cpp over the corpus in all others. It keeps nothing from one input to the next.
 #pragma once
 
