@@ -132,6 +132,17 @@ def descriptors(pid):
     return found
 
 
+def connections_to(path):
+    """The accepted connections to the Unix socket of `path`, as descriptors() names them."""
+    found = set()
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
+        for line in file:  # address, references, protocol, flags, type, state, inode, path
+            fields = line.split()
+            if len(fields) == 8 and fields[7] == path and fields[5] == "03":  # connected
+                found.add(f"socket:[{fields[6]}]")
+    return found
+
+
 # Of a line of /proc/net/tcp: the client's port, 0 of a listener, and the inode, 0 of a socket in no
 # process; between them state, queues, timer, retransmissions, uid and timeout.
 _CONNECTION = r"^ *\d+: [0-9A-F]{8}:%04X [0-9A-F]{8}:(?!0000)([0-9A-F]{4})(?: +\S+){6} +([1-9]\d*) "

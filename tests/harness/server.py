@@ -225,6 +225,12 @@ class Server:
     def running(self):
         return self._process.poll() is None
 
+    def descriptors(self, pid):
+        """What the descriptors of `pid` are, by number, less the connections to the control socket:
+        how soon the master closes one whose client has left is no matter."""
+        asking = proc.connections_to(self.control)
+        return {fd: what for fd, what in proc.descriptors(pid).items() if what not in asking}
+
     # --- its end --------------------------------------------------------------------------------
 
     def wait(self, timeout=PATIENCE):

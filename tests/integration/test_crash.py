@@ -56,6 +56,13 @@ class Talker:
             assert time.monotonic() < deadline, f"the session of port {self.port} stands still"
             await asyncio.sleep(0.005)
 
+    async def breaks(self):
+        """Returns once it has: the kernel closes what a dead worker's ring holds in its own time."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.broken:
+            assert time.monotonic() < deadline, f"the session of port {self.port} goes on"
+            await asyncio.sleep(0.005)
+
     async def end(self):
         self._stop = True
         await self._task
@@ -195,7 +202,8 @@ class CrashTest(WeirTest):
     async def judge_talkers(self, talkers, held):
         """The sessions that broke, which have to be those of the victim, all of them."""
         sound = [talker for talker in talkers if talker.port not in held]
-        await asyncio.gather(*(talker.more() for talker in sound))
+        lost = [talker for talker in talkers if talker.port in held]
+        await asyncio.gather(*(t.more() for t in sound), *(t.breaks() for t in lost))
         broken = {talker.port for talker in talkers if talker.broken}
         self.assertEqual(broken, {t.port for t in talkers if t.port in held})
         await asyncio.gather(*(talker.end() for talker in talkers))

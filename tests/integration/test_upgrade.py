@@ -48,9 +48,9 @@ class Manager:
 
 
 class UpgradeTest(WeirTest):
-    def kinds(self, pid):
+    def kinds(self, server, pid):
         """The descriptors of `pid`, less their numbers."""
-        return sorted(what.partition(":[")[0] for what in proc.descriptors(pid).values())
+        return sorted(what.partition(":[")[0] for what in server.descriptors(pid).values())
 
     def state_at_rest(self, server, count):
         """What must not grow from one upgrade to the next, once the `count` sessions have moved."""
@@ -61,7 +61,8 @@ class UpgradeTest(WeirTest):
         self.assertEqual(sum(w["connections"] for w in status["workers"]), count)
         workers = [w["pid"] for w in status["workers"]]
         memory = sum(proc.own_memory(pid) for pid in (status["master_pid"], *workers))
-        return self.kinds(status["master_pid"]), [self.kinds(pid) for pid in workers], memory
+        kinds = [self.kinds(server, pid) for pid in workers]
+        return self.kinds(server, status["master_pid"]), kinds, memory
 
 
 class TrafficTest(UpgradeTest):
@@ -316,18 +317,23 @@ class StragglersTest(UpgradeTest):
         """The old master stands still until the new one's workers wait. The new one is killed then, or
         once it has been told that it is in charge and before it hears of it."""
         old = server.master()
-        self.addCleanup(self.thaw, old)
+        directory = tempfile.TemporaryDirectory(prefix="weir-test-")
+        self.addCleanup(directory.cleanup)
+        gate = os.path.join(directory.name, "gate")
+        os.mkfifo(gate)
         upgrade = threading.Thread(
             target=server.weirctl,
-            args=("upgrade", "--binary", script(self, f'kill -STOP $PPID; exec {WEIR} "$@"')),
+            args=("upgrade", "--binary", script(self, f'read -r _ <{gate}; exec {WEIR} "$@"')),
         )
         upgrade.start()
         new = int(server.await_log(r"^upgrading: .* starts as process (\d+)")[1])
+        self.freeze(old)
+        with open(gate, "w", encoding="ascii") as opened:
+            opened.write("\n")
         waiting = {
             int(server.await_log(rf"^slot {slot}: worker (\d+) is ready")[1]) for slot in range(2)
         }
         server.await_log(r"^all workers are ready, and wait")
-        proc.await_stopped(old)
         server.expect_error(r"^the upgrade failed: the new master ended with signal 9")
         if freeze_first:
             self.freeze(new)
@@ -353,28 +359,32 @@ class StragglersTest(UpgradeTest):
                 talkers.finish()
                 self.assertEqual(talkers.broken(), set())
 
-    def test_an_old_worker_that_dies_while_it_leaves_is_counted_out(self):
-        """Also where the workers count, and no program does."""
+    def check_old_worker_that_dies(self, backend):
         certificates = Certificates(self).make("first")
-        for backend in ("auto", "none"):
-            server = self.start_succession(
-                *certificates.flags("first"), "--drain-timeout", "1h", "--steer-backend", backend,
-                listen=("tls:127.0.0.1:0",), workers=1,
-            )  # fmt: skip
-            peer = certificates.client("first").wrap_socket(
-                raw.connect(server.address), server_hostname="localhost"
-            )
-            self.addCleanup(peer.close)
-            peer.sendall(raw.request())
-            self.assertTrue(raw.receive_head(peer).startswith(b"HTTP/1.1 101 "))
-            (old,) = server.column("pid")
-            self.assertEqual(server.weirctl("upgrade").returncode, 0)
-            server.await_status(lambda s: s["workers"][0]["pid"] != old, "the new one is in charge")
-            self.assertEqual(server.column("load"), [1])
-            server.expect_error(rf"^slot 0: worker {old} died before")  # it may not have got so far
-            os.kill(old, signal.SIGKILL)
-            server.await_gone({old})
-            server.await_status(lambda s: s["workers"][0]["load"] == 0, "it is counted out")
+        server = self.start_succession(
+            *certificates.flags("first"), "--drain-timeout", "1h", "--steer-backend", backend,
+            listen=("tls:127.0.0.1:0",), workers=1,
+        )  # fmt: skip
+        peer = certificates.client("first").wrap_socket(
+            raw.connect(server.address), server_hostname="localhost"
+        )
+        self.addCleanup(peer.close)
+        peer.sendall(raw.request())
+        self.assertTrue(raw.receive_head(peer).startswith(b"HTTP/1.1 101 "))
+        (old,) = server.column("pid")
+        self.assertEqual(server.weirctl("upgrade").returncode, 0)
+        server.await_status(lambda s: s["workers"][0]["pid"] != old, "the new one is in charge")
+        self.assertEqual(server.column("load"), [1])
+        server.expect_error(rf"^slot 0: worker {old} died before")  # it may not have got so far
+        os.kill(old, signal.SIGKILL)
+        server.await_gone({old})
+        server.await_status(lambda s: s["workers"][0]["load"] == 0, "it is counted out")
+
+    def test_an_old_worker_that_dies_while_it_leaves_is_counted_out(self):
+        self.check_old_worker_that_dies("auto")
+
+    def test_likewise_where_the_workers_count_and_no_program_does(self):
+        self.check_old_worker_that_dies("none")
 
     def test_the_end_comes_while_an_old_worker_still_leaves(self):
         """It is waited for, and no longer."""

@@ -115,7 +115,7 @@ class PassedTest(WorkersTest):
         server = self.start_weir(
             *NO_PROGRAM, passed=self.passed(1), listen=(), workers=1, through=user, owner=65534
         )
-        held = len(proc.descriptors(server.pid))
+        held = len(server.descriptors(server.pid))
         for _ in range(3):
             self.refused(
                 server, 3, f"cannot listen on 127.0.0.1:{server.port} beside the socket that was passed: "
@@ -124,7 +124,7 @@ class PassedTest(WorkersTest):
             )  # fmt: skip
         self.await_workers(server, 1)
         self.echo_all(self.open_sessions(server, 20))
-        self.assertEqual(len(proc.descriptors(server.pid)), held)
+        self.assertEqual(len(server.descriptors(server.pid)), held)
 
 
 @needs_root
@@ -161,14 +161,15 @@ class LeftoverTest(WorkersTest):
         self.scale(server, 3)
         self.scale(server, 2)
         pids = [server.pid, *server.column("pid")]
-        before = [sorted(proc.descriptors(pid).items()) for pid in pids]
+        before = [sorted(server.descriptors(pid).items()) for pid in pids]
         held = [len(each) for each in before]
         for _ in range(rounds):
             self.scale(server, 9)
             self.scale(server, 2)
         self.assertEqual([server.pid, *server.column("pid")], pids)
         server.await_status(
-            lambda _: [len(proc.descriptors(pid)) for pid in pids] == held, f"{held} descriptors are held"
+            lambda _: [len(server.descriptors(pid)) for pid in pids] == held,
+            f"{held} descriptors are held",
         )
 
     @needs_ebpf
