@@ -8,7 +8,7 @@
 namespace weir::tls {
 namespace {
 
-constexpr std::size_t kStreams = 2'000;
+constexpr std::size_t kStreams = 300;
 
 std::size_t bytes_per_stream(int version) {
   Service service{{make_credential()}};
