@@ -9,6 +9,7 @@ import unittest
 
 from harness import proc
 from harness.environment import PATIENCE, raise_descriptor_limit
+from harness.lanes import LaneRunner
 from harness.server import Server
 from harness.succession import Succession
 
@@ -64,9 +65,12 @@ needs_ebpf = unittest.skipUnless(
 )
 
 
-def main():
+def main(lanes=1, longest=()):
+    """`lanes`: so many tests run at a time, those named in `longest` first; see harness/lanes.py for
+    which may."""
     raise_descriptor_limit()
-    outcome = unittest.main(module="__main__", verbosity=2, exit=False).result
+    runner = LaneRunner(lanes, longest) if lanes > 1 else None
+    outcome = unittest.main(module="__main__", verbosity=2, exit=False, testRunner=runner).result
     if not outcome.wasSuccessful():
         sys.exit(1)
     sys.exit(SKIPPED if outcome.skipped and len(outcome.skipped) == outcome.testsRun else 0)

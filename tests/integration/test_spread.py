@@ -214,4 +214,7 @@ class SpreadTest(WeirTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(
+        lanes=4,
+        longest=("test_clients_that_never_answer_are_given_their_time_after_the_last_close",),
+    )

@@ -171,4 +171,4 @@ class StopTest(WeirTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(lanes=2, longest=("test_a_client_that_never_answers_is_given_five_seconds",))

@@ -278,4 +278,4 @@ class ActivationTest(WeirTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(lanes=3)

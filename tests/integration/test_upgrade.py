@@ -506,4 +506,4 @@ class ManagerTest(UpgradeTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(lanes=3, longest=("test_50_in_a_row_under_traffic",))

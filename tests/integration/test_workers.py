@@ -438,4 +438,10 @@ class CrashTest(WorkersTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(
+        lanes=5,
+        longest=(
+            "test_in_haste_without_a_program_in_the_kernel",
+            "test_what_cannot_move_is_closed_and_nothing_else",
+        ),
+    )

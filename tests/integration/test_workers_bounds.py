@@ -181,4 +181,4 @@ class LeftoverTest(WorkersTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(lanes=4, longest=("test_likewise_without_a_program_in_the_kernel",))
