@@ -31,7 +31,7 @@ TEST(Balance, WhileSessionsComeAndEndAtRandomNoSlotIsTwoPercentOverTheMean) {
   };
   std::vector<Session> sessions;
   std::uint64_t ended = 0;
-  // The kernel queues a connection once its client's ACK has come: a moment after connect() returns.
+  // The kernel queues a connection when its client's ACK has come: just after connect() returned.
   const auto truth = [&](std::uint64_t connected) {
     const Instant end = monotonic_now() + std::chrono::seconds{10};
     for (;;) {
