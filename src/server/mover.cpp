@@ -180,12 +180,13 @@ void Mover::part(const process::SlotParted& parted) {
 }
 
 Carried Mover::carry(int fd, std::span<const std::byte> parcel, std::uint32_t target) noexcept {
-  if (!reaches(target)) return Carried::refused;  // it went while this session made ready
+  if (!reaches(target)) return Carried::gone;  // it went while this session made ready
   switch (process::post(writers_[target].get(), LetterKind::session, slot_.slot(), parcel, fd)) {
     case Posted::posted: slot_.moved_to(target); return Carried::taken;
     case Posted::no_room: return Carried::no_room;
     case Posted::failed: break;
   }
+  if (errno == EPIPE) return Carried::gone;  // its inbox is shut, and we have not heard yet
   spdlog::warn("cannot give a session to slot {}: {}", target, std::strerror(errno));
   return Carried::refused;
 }

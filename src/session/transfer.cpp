@@ -80,6 +80,7 @@ void Sessions::leave_if_ready(Session& session) {
       waiting_to_leave_.push_back(
           {.slot = session.slot, .generation = session.generation, .until = now_ + kLeaveWithin});
       return;
+    case Carried::gone: return stop_leaving(session);
     case Carried::refused:
       session.stays = true;
       stop_leaving(session);

@@ -10,6 +10,7 @@ namespace weir::session {
 enum class Carried : std::uint8_t {
   taken,    // the session is not ours any more
   no_room,  // not now; ask again
+  gone,     // nobody is there any more; it may go to another
   refused,  // not to there, not this one
 };
 

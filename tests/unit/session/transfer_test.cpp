@@ -262,6 +262,19 @@ TEST_F(TransferTest, ACarrierWithoutRoomIsAskedAgainAndOneThatRefusesLeavesItHer
   ferry_.answer = Carried::taken;
 }
 
+TEST_F(TransferTest, OneForWhomNobodyIsThereAnyMoreMayGoToAnother) {
+  const UniqueFd peer = open();
+  ferry_.answer = Carried::gone;
+  EXPECT_EQ(sessions_->give(1, 1), 1U);
+  turn_both_until([&] { return ferry_.asked >= 1; });
+  write(peer, frame(0x81, "here"));
+  EXPECT_EQ(read_both(peer, 6), "\x81\x04here");
+  EXPECT_FALSE(sessions_->waits_to_leave());
+  ferry_.answer = Carried::taken;
+  EXPECT_EQ(sessions_->give(1, 2), 1U);
+  turn_both_until([&] { return sessions2_->open_count() == 1; });
+}
+
 TEST_F(TransferTest, ASessionThatEndsMeanwhileEndsHere) {
   UniqueFd peer = open();
   ferry_.answer = Carried::no_room;
