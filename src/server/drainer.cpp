@@ -37,9 +37,10 @@ void Drainer::close(std::size_t count, Instant now) {
 void Drainer::close_due(Instant now) {
   ran_at_ = now;
   const bool accepts_no_more = purpose_ != DrainFor::handover && acceptor_.stopped();
-  if (now >= schedule_.end() || accepts_no_more) {  // also those that have opened since
-    if (upgraded_ == sessions_.traffic().upgraded) return;
-    upgraded_ = sessions_.traffic().upgraded;
+  if (now >= schedule_.end() || accepts_no_more) {  // also those that have come since
+    const std::uint64_t opened = sessions_.traffic().upgraded + sessions_.traffic().arrived;
+    if (opened_ == opened) return;
+    opened_ = opened;
     return close(sessions_.open_count(), now);
   }
   const std::uint64_t due = schedule_.due(now);

@@ -47,7 +47,7 @@ class Drainer {
   Instant patience_ends_;
   Instant ran_at_;
   std::uint64_t closed_ = 0;
-  std::optional<std::uint64_t> upgraded_;  // in all, when every open session was closed
+  std::optional<std::uint64_t> opened_;  // in all, when every open session was closed
   bool finished_ = false;
 };
 

@@ -72,6 +72,39 @@ class DrainTest(WeirTest):
             self.assertEqual(server.wait(), 0)
 
     @needs_ebpf
+    def test_sessions_that_arrive_once_all_are_closed_are_closed_too(self):
+        """They are on their way to the worker as it begins to drain."""
+        server = self.start_weir(
+            "--drain-timeout", "0", "--hang-threshold", "0", "--steer", "round-robin", workers=2
+        )
+        goodbye = b"\x88\x16\x03\xf4server is restarting"
+        peers = [raw.open_session(server.address) for _ in range(2)]
+        for peer in peers:
+            self.addCleanup(peer.close)
+        in_slot = [
+            proc.held_ports(pid, server.port) == {peers[0].getsockname()[1]}
+            for pid in server.column("pid")
+        ]
+        giver, drained = server.column("pid")
+        stays = peers.pop(in_slot.index(True) ^ 1)  # in slot 1; the other one is in 0
+        os.kill(giver, signal.SIGSTOP)
+        proc.await_stopped(giver)
+        self.assertEqual(
+            server.ask(b'{"command":"move","count":1,"from":0,"to":1}'), {"ok": True}
+        )
+        self.assertEqual(server.weirctl("drain", "1").returncode, 0)
+        self.assertEqual(raw.receive(stays, len(goodbye)), goodbye)
+        os.kill(giver, signal.SIGCONT)
+        self.assertEqual(raw.receive(peers[0], len(goodbye)), goodbye)
+        for peer in (stays, peers[0]):
+            peer.sendall(raw.frame(raw.CLOSE, b"\x03\xf4"))
+            self.assertEqual(peer.recv(1), b"")
+        server.await_status(
+            lambda s: s["workers"][1]["pid"] not in (0, drained)
+            and s["workers"][1]["state"] == "serving",
+            "a fresh worker serves",
+        )
+
     def test_a_worker_that_drains_and_looks_after_its_neighbour_drops_nobody(self):
         """What waits for the neighbour, which hangs, may be accepted in the very turn in which the
         one that drains stops to accept: each connection is upgraded all the same, here or there."""
