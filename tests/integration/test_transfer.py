@@ -87,11 +87,11 @@ class TrafficTest(TransferTest):
 
     @needs_ebpf
     def test_the_pause_of_a_move_is_told(self):
-        """One session that echoes as fast as it can and is moved all the time: every echo is right.
+        """One session of 500 that echoes as fast as it can, all moved all the time: every echo is right.
         How long those took in which it moved is printed, and judged by nobody: the machine is
         shared."""
         server = self.start_weir(workers=2)
-        idle = [raw.open_session(server.address) for _ in range(scaled(200))]
+        idle = [raw.open_session(server.address) for _ in range(scaled(499))]
         for one in idle:
             self.addCleanup(one.close)
         peer = raw.open_session(server.address)
@@ -101,7 +101,7 @@ class TrafficTest(TransferTest):
         self.move(server, count, 1, 0)
         self.await_held(server, [count, 0])
         before = sum(server.column("left"))
-        moves, times, still = 60, [], []
+        moves, times, still = 100, [], []
         done = threading.Event()
 
         def mover():
