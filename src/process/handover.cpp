@@ -295,6 +295,7 @@ void Master::take_charge() {
   steering_.table().set_bank(options_.terms.bank);
   steering_.apply(options_.steering.table);
   find_predecessors();
+  if (before_has_died_) keep_slots_that_went();
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot)
     steering_.table().mark_serving(slot);
   order_hand_over();

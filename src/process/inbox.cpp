@@ -1,6 +1,7 @@
 #include "weir/process/inbox.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -53,6 +54,12 @@ bool read_file(int file, std::span<std::byte> into) noexcept {
     into = into.subspan(static_cast<std::size_t>(got));
   }
   return true;
+}
+
+/// Whether shutdown() closed its reading end: it ends then, instead of being empty.
+bool is_shut(int reader) noexcept {
+  pollfd poll{.fd = reader, .events = POLLRDHUP, .revents = 0};
+  return ::poll(&poll, 1, 0) == 1 && (poll.revents & POLLRDHUP) != 0;
 }
 
 /// How many descriptors a letter of this kind has besides its file; nothing for no kind of ours.
@@ -108,6 +115,23 @@ void Inboxes::shut(std::uint32_t slot) noexcept {
   ::shutdown(readers_[slot].get(), SHUT_RD);
 }
 
+Result<void> Inboxes::replace_shut(std::uint32_t slot) {
+  if (!is_shut(readers_[slot].get())) return {};
+  Inboxes fresh;
+  if (auto made = fresh.grow(1); !made) return made;
+  Inbox before{readers_[slot].get()};
+  Letter letter;
+  while (before.look(letter) == Inbox::Look::letter) {
+    if (letter.fd && post(fresh.writer(0), letter.kind, letter.from, letter.content,
+                          letter.fd.get()) != Posted::posted)
+      return Error{fmt::format("what is on its way to slot {} does not fit its inbox", slot), ""};
+    before.take_off();
+  }
+  readers_[slot] = std::move(fresh.readers_.front());
+  writers_[slot] = std::move(fresh.writers_.front());
+  return {};
+}
+
 Result<Inboxes> Inboxes::inherit(std::uint32_t slots, Estate& estate) {
   Inboxes made;
   for (std::uint32_t slot = 0; slot < slots; ++slot) {
@@ -117,6 +141,7 @@ Result<Inboxes> Inboxes::inherit(std::uint32_t slots, Estate& estate) {
     if (!writer) return writer.error();
     made.readers_.push_back(std::move(*reader));
     made.writers_.push_back(std::move(*writer));
+    if (auto replaced = made.replace_shut(slot); !replaced) return replaced.error();
   }
   return made;
 }

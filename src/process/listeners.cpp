@@ -97,6 +97,30 @@ Result<void> listen_all(std::span<const UniqueFd> group, const SocketAddress& ad
   return {};
 }
 
+bool listens(int fd) noexcept {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value != 0;
+}
+
+/// What an estate has of a group, whose first socket always listens: one that was shut may be there
+/// still, or not. Returns the slots of those.
+Result<std::vector<std::uint32_t>> reopen(std::vector<UniqueFd>& group,
+                                          const SocketAddress& address, int backlog) {
+  std::vector<std::uint32_t> slots;
+  for (std::uint32_t slot = 0; slot < group.size(); ++slot) {
+    UniqueFd& fd = group[slot];
+    if (fd && listens(fd.get())) continue;
+    if (!fd)
+      if (const int error = bind_new(fd, address, true, v6only_of(group.front().get())); error != 0)
+        return bind_error(address, error);
+    if (auto listening = listen_all(std::span{&fd, 1}, address, backlog); !listening)
+      return listening.error();
+    slots.push_back(slot);
+  }
+  return slots;
+}
+
 Result<std::vector<UniqueFd>> open_group(SocketAddress& address, const std::vector<int>& passed,
                                          std::uint32_t slots, int backlog) {
   if (passed.empty() && address.port() != 0)
@@ -144,16 +168,16 @@ Result<Listeners> Listeners::inherit(std::vector<ListenOn> addresses, std::uint3
                                      std::uint32_t backlog, Estate& estate) {
   Listeners made;
   made.backlog_ = static_cast<int>(std::min<std::uint32_t>(backlog, INT32_MAX));
-  const std::vector<EstateTerms::Listen>& listens = estate.terms.listens;
+  const std::vector<EstateTerms::Listen>& terms = estate.terms.listens;
   for (ListenOn& listen : addresses) {
     const std::string asked = listen.address.to_string();
     std::size_t index = 0;
-    while (index < listens.size() && (listens[index].asked.to_string() != asked ||
-                                      !estate.has(fmt::format("listener.{}.0", index))))
+    while (index < terms.size() && (terms[index].asked.to_string() != asked ||
+                                    !estate.has(fmt::format("listener.{}.0", index))))
       ++index;
     std::vector<UniqueFd> group;
     std::size_t passed = listen.passed.size() - listen.own;
-    if (index == listens.size()) {
+    if (index == terms.size()) {
       auto opened = open_group(listen.address, listen.passed, slots, made.backlog_);
       if (!opened) return opened.error();
       group = std::move(*opened);
@@ -163,11 +187,13 @@ Result<Listeners> Listeners::inherit(std::vector<ListenOn> addresses, std::uint3
       for (const int fd : listen.passed) ::close(fd);  // the same sockets once more
       for (std::uint32_t slot = 0; slot < slots; ++slot) {
         auto fd = estate.take(fmt::format("listener.{}.{}", index, slot));
-        if (!fd) return fd.error();
-        group.push_back(std::move(*fd));
+        group.push_back(fd ? std::move(*fd) : UniqueFd{});
       }
-      passed = listens[index].passed;
-      made.addresses_.push_back(listens[index].address);
+      const auto reopened = reopen(group, terms[index].address, made.backlog_);
+      if (!reopened) return reopened.error();
+      made.reopened_.insert(reopened->begin(), reopened->end());
+      passed = terms[index].passed;
+      made.addresses_.push_back(terms[index].address);
       made.inherited_.emplace_back(index);
     }
     made.sockets_.push_back(std::move(group));

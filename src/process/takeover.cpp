@@ -115,10 +115,21 @@ void Master::take_workers_over() {
   }
   steering_.table().set_bank(options_.terms.bank);
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot) adopt_or_start(slot);
+  keep_slots_that_went();
   steering_.apply(options_.steering.table);
   if (on_charge_) on_charge_();
   leave_to_successors();
   check_all_ready();
+}
+
+/// The dead master may have been about to have fewer workers (set_workers()). All of them stay:
+/// whoever was told that a slot is gone, its own worker included, is told that it is there.
+void Master::keep_slots_that_went() {
+  if (auto kept = keep_connections_off(); !kept) spdlog::warn("{}", to_string(kept.error()));
+  if (listeners_.reopened().empty()) return;
+  spdlog::warn("the weir before was ending workers, and died: there stay {}", options_.workers);
+  for (const std::uint32_t slot : listeners_.reopened()) tell_all(true, slot);
+  tell_news();
 }
 
 /// It ends then, and this master answers at the control socket alone.

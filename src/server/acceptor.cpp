@@ -56,8 +56,11 @@ void Acceptor::add(std::uint32_t slot, std::size_t address, std::vector<UniqueFd
   const std::size_t first = slot * addresses_ + address;
   if (address + listeners.size() > addresses_) return;
   if (queues_.size() < (slot + 1) * addresses_) queues_.resize((slot + 1) * addresses_);
+  const bool own = slot == slot_.slot() && !stopped_;
+  if (own) leave_alone(slot);  // what listens no more
   for (std::size_t i = 0; i < listeners.size(); ++i)
     queues_[first + i].listener = std::move(listeners[i]);
+  if (own) accept_from(slot);
 }
 
 void Acceptor::drop(std::uint32_t slot) {

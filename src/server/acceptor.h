@@ -37,7 +37,8 @@ class Acceptor {
   Acceptor(io::Ring& ring, steering::WorkerSlot& slot, std::vector<std::vector<int>> listeners,
            Duration hang_threshold);
 
-  /// Listeners of a neighbour that there was not before, from a listen address on.
+  /// Listeners of a slot that there was not before, from a listen address on; one that was gone,
+  /// this worker's own perhaps, is accepted from again.
   void add(std::uint32_t slot, std::size_t address, std::vector<UniqueFd> listeners);
   /// That slot is gone, its listeners are closed: this worker's own may be the one.
   void drop(std::uint32_t slot);

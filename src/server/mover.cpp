@@ -168,6 +168,7 @@ void Mover::join(Letter letter) {
   }
   acceptor_.add(joined->slot, joined->address,
                 {std::move_iterator{listeners}, std::move_iterator{letter.joined.end()}});
+  if (joined->slot == slot_.slot()) slot_is_gone_ = false;  // it was, and a new master keeps it
 }
 
 void Mover::part(const process::SlotParted& parted) {

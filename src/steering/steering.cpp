@@ -267,6 +267,12 @@ Result<void> Steering::add_listeners(std::size_t address, std::uint32_t first,
   return {};
 }
 
+Result<void> Steering::restore_listener(std::size_t address, std::uint32_t slot, int listener) {
+  state_->listeners[address][slot] = listener;
+  if (backend() != Backend::ebpf) return {};
+  return state_->programs[address].set_listener(slot, listener);
+}
+
 void Steering::set_slots(std::uint32_t slots) {
   state_->table.set_slots(slots, {});
   state_->score.set_room(state_->max_connections / slots);

@@ -27,7 +27,8 @@ namespace weir::process {
 class Inboxes {
  public:
   [[nodiscard]] static Result<Inboxes> open(std::uint32_t slots);
-  /// Those of an estate, with what is in them.
+  /// Those of an estate, with what is in them. In the place of one that was shut there is a new
+  /// one, which has the letters of the old: who posts there has to be told (LetterKind::joined).
   [[nodiscard]] static Result<Inboxes> inherit(std::uint32_t slots, Estate& estate);
 
   /// Inboxes of more slots, up to `slots` in all. Where it fails there are as many as before.
@@ -48,6 +49,8 @@ class Inboxes {
   [[nodiscard]] std::vector<int> writers() const;
 
  private:
+  [[nodiscard]] Result<void> replace_shut(std::uint32_t slot);
+
   std::vector<UniqueFd> readers_;
   std::vector<UniqueFd> writers_;
 };

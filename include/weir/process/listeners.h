@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "weir/base/result.h"
@@ -35,7 +36,8 @@ class Listeners {
                                               std::uint32_t backlog);
 
   /// The same with what an estate has of them, found by the address that was asked for; its sockets
-  /// are taken out. Addresses that are not in it are bound as open() would.
+  /// are taken out. Addresses that are not in it are bound as open() would. Those that shut() had
+  /// closed listen again, after the others of their group.
   [[nodiscard]] static Result<Listeners> inherit(std::vector<ListenOn> addresses,
                                                  std::uint32_t slots, std::uint32_t backlog,
                                                  Estate& estate);
@@ -43,6 +45,9 @@ class Listeners {
   [[nodiscard]] const std::vector<std::optional<std::size_t>>& inherited() const noexcept {
     return inherited_;
   }
+
+  /// The slots whose listeners were closed in the estate.
+  [[nodiscard]] const std::set<std::uint32_t>& reopened() const noexcept { return reopened_; }
 
   /// Listeners of more slots, up to `slots` in all, beside those that there are. Fails where the
   /// kernel will not have more sockets on an address; there are as many as before then.
@@ -71,6 +76,7 @@ class Listeners {
   std::vector<std::optional<std::size_t>> inherited_;
   std::vector<std::vector<UniqueFd>> sockets_;  // [address][slot]
   std::vector<std::size_t> passed_of_;          // of each address
+  std::set<std::uint32_t> reopened_;
   std::uint32_t passed_ = 0;
   int backlog_ = 0;
 };

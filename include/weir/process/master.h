@@ -322,6 +322,7 @@ class Master {
   [[nodiscard]] bool adopt(std::uint32_t slot);
   void adopt_or_start(std::uint32_t slot);
   void take_workers_over();
+  void keep_slots_that_went();
   [[nodiscard]] Result<void> tell_keeper_before();
   void leave_to_successors();
   void renew_keeper();

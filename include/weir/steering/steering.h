@@ -109,6 +109,10 @@ class Steering {
   void set_max_connections(std::uint64_t connections) noexcept;
   /// The listeners of `slot` are about to be closed.
   void drop_listeners(std::uint32_t slot) noexcept;
+  /// One that was closed listens again, in the group of a program that was inherited: the kernel
+  /// has taken it out of that one's array.
+  [[nodiscard]] Result<void> restore_listener(std::size_t address, std::uint32_t slot,
+                                              int listener);
 
   /// With backend `none`: new connections go to the listeners of the first `slots` alone, or again
   /// to all that there are. Where a program steers, it knows, and these do nothing.
