@@ -15,6 +15,8 @@
 // A letter tells all workers that the slot is gone, and its own to end when no session is left that
 // can move. What its inbox holds then, of one who was late to hear, is posted to another worker. A
 // worker that dies before its listeners are closed is replaced, for there is work left.
+//
+// Should the master itself die while slots go, its successor keeps them all (takeover.cpp).
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -12,7 +12,7 @@ from harness import proc, raw
 from harness.comers import Comers
 from harness.environment import PATIENCE
 from harness.resizing import NEVER_HUNG
-from harness.suite import WeirTest, main
+from harness.suite import WeirTest, main, needs_ebpf
 from harness.talkers import Talkers
 
 NO_MASTER = (
@@ -107,30 +107,13 @@ class WorkersGoOnTest(TakeoverTest):
         self.assertEqual(sum(server.column("load")), 10)
         talkers.end()  # or the new weir, which ends before they do, would wait for them
 
-    def check_death_while_slots_go(self, *flags, then=()):
-        """Slots 1 and 2 have gone by then, 3 is about to: its worker is stopped. Returns which
-        workers there were, and the new weir, in which all four slots are served."""
-        server = self.start_succession(*NEVER_HUNG, *flags, workers=4)
-        talkers = Talkers(self, server, 40)
-        talkers.more()
-        before = server.column("pid")
-        os.kill(before[3], signal.SIGSTOP)
-        proc.await_stopped(before[3])
-        done = server.weirctl("workers", "1")
-        self.assertEqual(done.returncode, 0, done.stderr)
+    def check_all_accept(self, server, talkers):
+        """New connections come to every slot, and every session echoes."""
+        accepted = server.column("accepted")
+        visitors = [raw.open_session(server.address) for _ in range(200)]
         server.await_status(
-            lambda s: [w["pid"] for w in s["workers"]] == [before[0], 0, 0, before[3]],
-            "the others have gone",
+            lambda s: all(w["accepted"] > n for w, n in zip(s["workers"], accepted)), "all accept"
         )
-        server.kill_master()
-        os.kill(before[3], signal.SIGCONT)
-        server = self.next_of(server, *NEVER_HUNG, *flags, *then, workers=4)
-        server.await_status(
-            lambda s: [w["state"] for w in s["workers"]] == ["serving"] * 4, "all slots are served"
-        )
-        talkers.more()
-        visitors = [raw.open_session(server.address) for _ in range(80)]
-        server.await_status(lambda s: all(w["accepted"] for w in s["workers"]), "all accept")
         for visitor in visitors:
             visitor.sendall(raw.frame(raw.TEXT, b"hi"))
             self.assertEqual(raw.receive(visitor, 4), b"\x81\x02hi")
@@ -138,7 +121,28 @@ class WorkersGoOnTest(TakeoverTest):
         talkers.more()
         talkers.finish()
         self.assertEqual(talkers.broken(), set())
-        self.assertEqual(server.weirctl("rebalance").returncode, 0)
+
+    def check_death_while_slots_end(self, *flags):
+        """Slots 1 and 2 have gone by then, 3 has not: its worker is stopped."""
+        server = self.start_succession(*NEVER_HUNG, *flags, workers=4)
+        talkers = Talkers(self, server, 40)
+        talkers.more()
+        before = server.column("pid")
+        os.kill(before[3], signal.SIGSTOP)
+        proc.await_stopped(before[3])
+        self.assertEqual(server.weirctl("workers", "1").returncode, 0)
+        server.await_status(
+            lambda s: [w["pid"] for w in s["workers"]] == [before[0], 0, 0, before[3]],
+            "the others have gone",
+        )
+        server.kill_master()
+        os.kill(before[3], signal.SIGCONT)
+        server = self.next_of(server, *NEVER_HUNG, *flags, workers=4)
+        server.await_status(
+            lambda s: [w["state"] for w in s["workers"]] == ["serving"] * 4, "all slots are served"
+        )
+        self.assertEqual(server.column("pid")[0], before[0])
+        self.check_all_accept(server, talkers)
         self.assertEqual(server.weirctl("workers", "2").returncode, 0)
         server.await_status(lambda s: len(s["workers"]) == 2, "two slots are left")
         talkers.go_on()
@@ -146,19 +150,44 @@ class WorkersGoOnTest(TakeoverTest):
         talkers.finish()
         self.assertEqual(talkers.broken(), set())
         talkers.end()
+
+    def test_while_slots_end(self):
+        self.check_death_while_slots_end()
+
+    def test_while_slots_end_without_a_program(self):
+        self.check_death_while_slots_end("--steer-backend", "none")
+
+    def check_death_while_slots_go(self, *then):
+        """Their workers know, and still have sessions. Returns which workers there were, and the new
+        weir."""
+        flags = (*NEVER_HUNG, "--rebalance-rate", "1")
+        server = self.start_succession(*flags, workers=3)
+        talkers = Talkers(self, server, 30)
+        talkers.more()
+        before = server.column("pid")
+        self.assertEqual(server.weirctl("workers", "1").returncode, 0)
+        server.await_status(
+            lambda s: s["workers"][0]["arrived"] >= 1, "sessions move, one in a second"
+        )
+        server.kill_master()
+        server = self.next_of(server, *flags, *then, workers=3)
+        server.await_status(
+            lambda s: [w["state"] for w in s["workers"]] == ["serving"] * 3, "all slots are served"
+        )
+        self.check_all_accept(server, talkers)
+        talkers.end()
         return before, server
 
+    @needs_ebpf  # or the listeners would not be closed yet
     def test_while_slots_go(self):
         before, server = self.check_death_while_slots_go()
-        self.assertEqual(server.column("pid")[0], before[0])
+        self.assertEqual(server.column("pid"), before)
 
-    def test_while_slots_go_without_a_program(self):
-        before, server = self.check_death_while_slots_go("--steer-backend", "none")
-        self.assertEqual(server.column("pid")[0], before[0])
-
+    @needs_ebpf
     def test_while_slots_go_and_with_other_settings(self):
-        before, server = self.check_death_while_slots_go(then=("--idle-timeout", "77s"))
-        self.assertNotIn(server.column("pid")[0], before)
+        before, server = self.check_death_while_slots_go("--idle-timeout", "77s")
+        server.await_log(r"^the workers of before have ended")
+        self.assertFalse(set(before) & set(server.column("pid")))
 
     def test_a_keeper_that_dies_is_replaced(self):
         server = self.start_succession(workers=2)
