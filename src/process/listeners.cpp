@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <span>
 
+#include "listener_order.h"
+
 namespace weir::process {
 namespace {
 
@@ -121,8 +123,10 @@ Result<std::vector<std::uint32_t>> reopen(std::vector<UniqueFd>& group,
   return slots;
 }
 
+/// `disorder`: set where there is one.
 Result<std::vector<UniqueFd>> open_group(SocketAddress& address, const std::vector<int>& passed,
-                                         std::uint32_t slots, int backlog) {
+                                         std::uint32_t slots, int backlog,
+                                         std::optional<Error>& disorder) {
   if (passed.empty() && address.port() != 0)
     if (auto free = probe_address(address); !free) return free.error();
   if (passed.size() > slots)  // one that nobody accepts from would take in its share
@@ -134,6 +138,8 @@ Result<std::vector<UniqueFd>> open_group(SocketAddress& address, const std::vect
   if (auto bound = bind_more(group, address, passed.size(), slots); !bound) return bound.error();
   // Also of those that were passed: it sets their backlog.
   if (auto listening = listen_all(group, address, backlog); !listening) return listening.error();
+  if (passed.size() > 1)  // whose order is that of whoever made them listen
+    if (auto sorted = sort_by_index(group, address); !sorted) disorder = sorted.error();
   return group;
 }
 
@@ -152,7 +158,7 @@ Result<Listeners> Listeners::open(std::vector<ListenOn> addresses, std::uint32_t
   Listeners made;
   made.backlog_ = static_cast<int>(std::min<std::uint32_t>(backlog, INT32_MAX));
   for (ListenOn& listen : addresses) {
-    auto group = open_group(listen.address, listen.passed, slots, made.backlog_);
+    auto group = open_group(listen.address, listen.passed, slots, made.backlog_, made.disorder_);
     if (!group) return group.error();
     made.addresses_.push_back(listen.address);
     made.inherited_.emplace_back();
@@ -178,7 +184,7 @@ Result<Listeners> Listeners::inherit(std::vector<ListenOn> addresses, std::uint3
     std::vector<UniqueFd> group;
     std::size_t passed = listen.passed.size() - listen.own;
     if (index == terms.size()) {
-      auto opened = open_group(listen.address, listen.passed, slots, made.backlog_);
+      auto opened = open_group(listen.address, listen.passed, slots, made.backlog_, made.disorder_);
       if (!opened) return opened.error();
       group = std::move(*opened);
       made.addresses_.push_back(listen.address);

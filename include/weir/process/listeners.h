@@ -31,7 +31,7 @@ class Listeners {
   /// by the one that the kernel picked. Refuses an address that anyone, this user's other servers
   /// included, listens on already: SO_REUSEPORT alone would quietly share it.
   /// Takes the passed sockets, of which there may be as many as slots, and binds the others beside
-  /// them.
+  /// them. They are the slots' in the order in which the kernel has them in their group.
   [[nodiscard]] static Result<Listeners> open(std::vector<ListenOn> addresses, std::uint32_t slots,
                                               std::uint32_t backlog);
 
@@ -59,6 +59,10 @@ class Listeners {
   /// attached (or net.ipv4.tcp_migrate_req is set), and else reset. They are -1 from here on.
   void shut(std::uint32_t slot) noexcept;
 
+  /// Why the kernel's order of the sockets of an address is not known, which were passed; nothing
+  /// where it is that of the slots.
+  [[nodiscard]] const std::optional<Error>& disorder() const noexcept { return disorder_; }
+
   /// Of so many slots a listener was passed: whoever passed it holds it too.
   [[nodiscard]] std::uint32_t passed() const noexcept { return passed_; }
 
@@ -78,6 +82,7 @@ class Listeners {
   std::vector<std::size_t> passed_of_;          // of each address
   std::set<std::uint32_t> reopened_;
   std::uint32_t passed_ = 0;
+  std::optional<Error> disorder_;
   int backlog_ = 0;
 };
 
