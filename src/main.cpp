@@ -198,8 +198,7 @@ void announce(const launch::Plan& plan, const process::Master& master) {
     spdlog::warn("steering falls back to {}: {}", to_string(steering.backend()),
                  steering.fallback_reason());
   spdlog::info("{} workers, steering {} by {}, at most {} connections", master.workers(),
-               to_string(steering.table().policy()), to_string(steering.backend()),
-               plan.max_connections);
+               steering.policy_in_force(), to_string(steering.backend()), plan.max_connections);
   for (const std::string& address : launch::listen_names(plan, master))
     spdlog::info("listening on {}", address);
 }

@@ -130,8 +130,9 @@ void describe_weir(Roff& page) {
       "it is accepted by the next one that does not; past --hang-kill it is killed. A worker that "
       "dies is replaced; its open sessions are lost, those of the others go on.");
   page.paragraph(
-      "The program in the kernel needs the capability CAP_BPF, or root. Without it the kernel's "
-      "own hash picks the worker, and weir says so when it starts.");
+      "The program in the kernel needs the capability CAP_BPF, or root. Without it a simpler one "
+      "does, which comes near to the same under least-connections and does the hashes, or else the "
+      "kernel's own hash picks the worker; weir says so when it starts. See --steer-backend.");
 }
 
 void add_policies(Roff& page) {
@@ -188,9 +189,10 @@ void add_upgrading(Roff& page) {
       "If the new weir ends, or is not ready within --upgrade-timeout, the old one goes on as it "
       "was; the log and weirctl say why. The number of workers is the one that was last set, "
       "unless "
-      "--workers says another one than at the start before. --steer-backend cannot change, and a "
-      "version that lays the shared tables out differently refuses: then weir has to be "
-      "restarted.");
+      "--workers says another one than at the start before. --steer-backend cannot change to ebpf "
+      "or from it, and a version that lays the shared tables out differently refuses: then weir "
+      "has "
+      "to be restarted.");
   page.paragraph(
       "When the master dies, its workers go on. The process weir-keeper, which has no rights and "
       "does nothing else, holds the listeners, tables and inboxes for a weir --takeover, which it "

@@ -261,15 +261,19 @@ std::vector<Row<Options>> steering() {
         .reloads = true},
        set_policy},
       {{.name = "steer-backend",
-        .value = "auto|ebpf|none",
+        .value = "auto|ebpf|cbpf|none",
         .group = kSteering,
         .standard = "auto",
-        .accepts = "auto, ebpf or none",
+        .accepts = "auto, ebpf, cbpf or none",
         .help = "what picks the worker in the kernel",
         .manual =
-            "ebpf runs the policies and needs the capability CAP_BPF. none leaves the pick to "
-            "the kernel's own hash, whatever the policy. auto takes ebpf where the host "
-            "allows it, and logs what it took and why."},
+            "ebpf runs the policies and needs the capability CAP_BPF. cbpf needs no privilege: a "
+            "program that picks at random, by shares that follow the load, and comes near "
+            "least-connections so; or by source-hash or tuple-hash, which heed no weights. It does "
+            "no other policy, and is to be had with a kernel in which CVE-2026-52910 is mended. "
+            "none leaves the pick to the kernel's own hash, whatever the policy. "
+            "auto takes the first of them that the host allows and that does the policy, and logs "
+            "which one it took and why none before it."},
        set_backend},
       {{.name = "weights",
         .value = "W,W,...",

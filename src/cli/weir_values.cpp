@@ -242,10 +242,7 @@ bool set_policy(Options& options, std::string_view text) {
 }
 
 bool set_backend(Options& options, std::string_view text) {
-  const auto backend = steering::parse_backend(text);
-  // The steering part knows its name and not yet how: refused here, where one sees why.
-  if (backend == steering::BackendChoice::cbpf) return false;
-  return store(options.backend, backend);
+  return store(options.backend, steering::parse_backend(text));
 }
 
 bool set_weights(Options& options, std::string_view text) {

@@ -52,8 +52,8 @@ Result<std::string> check(const cli::Options& options) {
   };
   for (const cli::Listen& listen : options.listen) line("listen", listen.to_string());
   line("workers", fmt::format("{}, {}", master.workers, pinning(master)));
-  line("steering", fmt::format("{} by {}", to_string(master.steering.table.policy),
-                               to_string(steering->backend())));
+  line("steering",
+       fmt::format("{} by {}", steering->policy_in_force(), to_string(steering->backend())));
   if (!steering->fallback_reason().empty())
     line("", fmt::format("not ebpf: {}", steering->fallback_reason()));
   line("rebalancing", options.rebalance == cli::Rebalancing::off

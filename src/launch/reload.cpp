@@ -72,6 +72,8 @@ Result<std::string> Reloader::take_over() {
     if (!read) return read.error();
     credentials = std::move(*read);
   }
+  if (auto can = master_.steering().can(plan->master.steering.table.policy); !can)
+    return can.error();
   // The one step that begins something, and may fail to.
   if (plan->master.workers != master_.workers())
     if (auto begun = master_.set_workers(plan->master.workers); !begun) return begun.error();

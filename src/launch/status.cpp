@@ -14,8 +14,8 @@ admin::WorkerStatus worker_status(const process::Master& master, std::uint32_t s
   const process::WorkerView view = master.view(slot);
   const steering::SlotSnapshot snapshot = master.steering().table().snapshot(slot);
   const bool hung = snapshot.hung && view.state == process::WorkerState::serving;
-  // Without a program nobody steers: what was accepted is what the kernel's hash assigned.
-  const bool steered = master.steering().backend() != steering::Backend::none;
+  // Without a program that counts, what was accepted is what was assigned.
+  const bool steered = master.steering().backend() == steering::Backend::ebpf;
   return {.slot = slot,
           .pid = view.pid,
           .cpu = view.cpu,
@@ -77,7 +77,8 @@ constexpr std::array kProgramCounters{
     ProgramCounter{"hung_marked", &weir_program_counters::hung_marked},
 };
 
-admin::Counters counters_of(const steering::LoadTable& table) {
+admin::Counters counters_of(const steering::Steering& steering) {
+  const steering::LoadTable& table = steering.table();
   admin::Counters counters;
   for (const RowCounter& counter : kRowCounters)
     counters.push_back({.name = std::string{counter.name}});
@@ -90,6 +91,7 @@ admin::Counters counters_of(const steering::LoadTable& table) {
   const weir_program_counters program = table.program_counters();
   for (const ProgramCounter& counter : kProgramCounters)
     counters.push_back({.name = std::string{counter.name}, .value = program.*counter.member});
+  counters.push_back({.name = "programs_attached", .value = steering.programs_attached()});
   return counters;
 }
 
@@ -110,10 +112,10 @@ admin::Status status_of(const Plan& plan, const process::Master& master) {
   const steering::Steering& steering = master.steering();
   admin::Status status{.master_pid = ::getpid(),
                        .version = std::string{cli::version()},
-                       .policy = std::string{to_string(steering.table().policy())},
+                       .policy = std::string{steering.policy_in_force()},
                        .backend = std::string{to_string(steering.backend())},
                        .listen = listen_names(plan, master),
-                       .counters = counters_of(steering.table()),
+                       .counters = counters_of(steering),
                        .workers = {}};
   for (std::uint32_t slot = 0; slot < master.workers(); ++slot) {
     status.workers.push_back(worker_status(master, slot));

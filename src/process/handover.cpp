@@ -256,6 +256,7 @@ void Master::take_charge_again(Error why) {
     else if (workers_[slot]->state == WorkerState::serving)
       steering_.table().mark_serving(slot);
   }
+  steering_.forget_attached();
   begin_ticks();
 }
 

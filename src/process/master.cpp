@@ -94,6 +94,14 @@ Result<std::unique_ptr<Master>> Master::create(asio::io_context& io, MasterOptio
   auto steering = estate != nullptr ? inherit_steering(options, *listeners, *estate)
                                     : steering::Steering::create(options.steering);
   if (!steering) return steering.error();
+  if (listeners->disorder() && steering->backend() == steering::Backend::cbpf) {
+    if (estate != nullptr || options.steering.backend == steering::BackendChoice::cbpf)
+      return *listeners->disorder();
+    spdlog::warn("steering falls back to none: {}", to_string(*listeners->disorder()));
+    options.steering.backend = steering::BackendChoice::none;
+    steering = steering::Steering::create(options.steering);
+    if (!steering) return steering.error();
+  }
   for (std::size_t i = 0; i < listeners->addresses().size(); ++i)
     if (auto attached = steering->attach(i, listeners->of_address(i)); !attached)
       return attached.error();
@@ -279,7 +287,10 @@ void Master::on_word(std::uint32_t slot, std::string_view line) {
     return;
   }
   worker.state = WorkerState::serving;
-  if (in_charge_) steering_.table().mark_serving(slot);
+  if (in_charge_) {
+    steering_.table().mark_serving(slot);
+    steer_anew();
+  }
   spdlog::info("slot {}: worker {} {}", slot, worker.pid, in_charge_ ? "serves" : "is ready");
   if (ready_once_) return open_new_slots();
   check_all_ready();
@@ -359,6 +370,7 @@ void Master::clear_up_after(std::uint32_t slot) {
     steering_.clients().forget(slot, options_.terms.bank);
   else
     clear_slot(slot);
+  steer_anew();
 }
 
 /// Whoever owns the slot is dead.
@@ -464,6 +476,7 @@ Result<void> Master::drain(std::uint32_t slot) {
                  "only one that serves can be drained"};
   spdlog::info("slot {}: worker {} drains", slot, worker.pid);
   steering_.table().mark_down(slot);
+  steer_anew();
   worker.state = WorkerState::draining;
   ::kill(worker.pid, SIGUSR1);
   worker.pause.expires_after(options_.stop_patience);
@@ -511,6 +524,7 @@ void Master::tick() {
   } else if (!stopping_) {
     order_hand_over();
   }
+  steer_anew();
   end_hung_workers(now);
   post_rules();
   if (!stopping_ && predecessors_.empty()) {
@@ -523,6 +537,14 @@ void Master::tick() {
   tick_.async_wait([this](error_code error) {
     if (!error) tick();
   });
+}
+
+/// Where steering has to be told what the load table says: it does not read it by itself.
+void Master::steer_anew() {
+  const auto followed = steering_.follow(monotonic_now());
+  if (!followed && !std::exchange(said_not_steered_, true))
+    spdlog::error("steering stays as it was: {}; tries again", to_string(followed.error()));
+  if (followed) said_not_steered_ = false;
 }
 
 void Master::end_hung_workers(Instant now) {

@@ -8,7 +8,7 @@
 // tick, to give their sessions to those that stay. Then their listeners are closed, by shutdown(),
 // which closes them in all processes at once, one that hangs included. What waits in them must not
 // be lost with that:
-// - With our program attached the kernel moves it, queued or in its handshake, to another listener.
+// - With our eBPF program the kernel moves it, queued or in its handshake, to another listener.
 // - Without, it would be reset. So new connections are kept off first (Steering::keep_to_first),
 //   their workers go on accepting, and the listeners are closed once their queues are empty and
 //   what was in its handshake has come out of it.
@@ -139,8 +139,7 @@ void Master::resize_parts(std::uint32_t slots) {
 Result<void> Master::keep_connections_off() {
   const std::uint32_t open = std::min(resizing_.staying, resizing_.new_from.value_or(UINT32_MAX));
   if (resizing_.new_from || resizing_.handing_over) return steering_.keep_to_first(open);
-  steering_.keep_to_all();
-  return {};
+  return steering_.keep_to_all();
 }
 
 /// Once each new slot has a worker that serves, all connections may come to them.

@@ -49,6 +49,7 @@ void Master::set_steering(const steering::TableOptions& next) {
   now.max_connections = next.max_connections;
   now.hang_threshold = next.hang_threshold;
   now.clients = next.clients;
+  steer_anew();
 
   const std::uint64_t accounts = (std::uint64_t{clients.set_mask()} + 1) * WEIR_CLIENT_WAYS;
   if (next.clients.any() && next.max_connections > accounts)

@@ -275,6 +275,18 @@ void LoadTable::mark_down(std::uint32_t slot) noexcept {
   publish_local_step();
 }
 
+void LoadTable::judge(std::uint32_t slot, Instant now) noexcept {
+  assert(slot < slots());
+  const std::uint64_t threshold =
+      Word{table_->config.hang_threshold_ns}.load(std::memory_order_relaxed);
+  const std::uint64_t awake_at =
+      Word{table_->row[slot].awake_at_ns}.load(std::memory_order_relaxed);
+  if (threshold == 0 || (Word{table_->key[slot]}.load() & WEIR_KEY_UNHEALTHY) != 0) return;
+  // Signed: it may have woken after the clock was read.
+  if (static_cast<std::int64_t>(to_ns(now) - awake_at) > static_cast<std::int64_t>(threshold))
+    Word{table_->key[slot]}.fetch_or(WEIR_KEY_HUNG, std::memory_order_relaxed);
+}
+
 void LoadTable::restart_slot(std::uint32_t slot, std::uint64_t queued) noexcept {
   assert(slot < WEIR_SLOTS_MAX);
   const std::uint64_t step = Word{table_->steered[slot].step}.load(std::memory_order_relaxed);

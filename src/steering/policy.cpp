@@ -12,7 +12,7 @@ constexpr std::array<std::string_view, 9> kPolicyNames{
     "tuple-hash",        "cpu-local",   "least-load",  "predictive",
 };
 constexpr std::array<std::string_view, 4> kChoiceNames{"auto", "ebpf", "cbpf", "none"};
-constexpr std::array<std::string_view, 2> kBackendNames{"ebpf", "none"};
+constexpr std::array<std::string_view, 3> kBackendNames{"ebpf", "cbpf", "none"};
 
 static_assert(kPolicyNames.size() == static_cast<std::size_t>(Policy::predictive) + 1);
 static_assert(kChoiceNames.size() == static_cast<std::size_t>(BackendChoice::none) + 1);

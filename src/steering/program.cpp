@@ -37,13 +37,14 @@ Error load_error(int number) {
     case EPERM:  // no CAP_BPF, or a container's seccomp profile forbids bpf(2)
       return os_error("loading the steering program", number,
                       "it needs CAP_BPF: run as root, grant it with setcap cap_bpf+ep, or use "
-                      "--steer-backend none");
+                      "--steer-backend cbpf or none");
     case ENOSYS:  // CONFIG_BPF_SYSCALL is off
     case EINVAL:  // a map flag, attach type or helper that this kernel does not have
     case EACCES:  // the verifier refuses it
     case E2BIG:   // the verifier gives up on it
-      return os_error("this kernel does not take the steering program", number,
-                      "weir needs Linux 6.1 or later with BPF; else use --steer-backend none");
+      return os_error(
+          "this kernel does not take the steering program", number,
+          "weir needs Linux 6.1 or later with BPF; else use --steer-backend cbpf or none");
     default: return os_error("loading the steering program", number);
   }
 }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "cbpf_steerer.h"
 #include "kernel_hash.h"
 #include "program.h"
 #include "reconcile.h"
@@ -39,17 +40,45 @@ Result<std::vector<Program>> load_programs(const SteeringOptions& options,
   return programs;
 }
 
+/// What steers, and why nothing better does.
+struct Steerer {
+  Backend backend = Backend::none;
+  std::vector<Program> programs{};  // by address; empty without eBPF
+  std::string fallback_reason{};    // empty: did not fall back
+};
+
+/// Where there is no eBPF. `why_not_ebpf`: empty if it was not asked for.
+Result<Steerer> make_do(const SteeringOptions& options, std::string why_not_ebpf) {
+  if (options.backend == BackendChoice::none) return Steerer{};
+  auto able = can_cbpf(options.table.policy);
+  if (able) able = probe_cbpf(options.table.slots);
+  if (able) return Steerer{.backend = Backend::cbpf, .fallback_reason = std::move(why_not_ebpf)};
+  if (options.backend == BackendChoice::cbpf) return able.error();
+  if (!why_not_ebpf.empty()) why_not_ebpf += "; and ";
+  return Steerer{.fallback_reason = why_not_ebpf + to_string(able.error())};
+}
+
+Result<Steerer> find_steerer(const SteeringOptions& options, std::uint32_t client_sets) {
+  if (options.backend == BackendChoice::none || options.backend == BackendChoice::cbpf)
+    return make_do(options, {});
+  auto loaded = load_programs(options, client_sets);
+  if (loaded) return Steerer{.backend = Backend::ebpf, .programs = std::move(*loaded)};
+  if (options.backend == BackendChoice::ebpf) return loaded.error();
+  return make_do(options, to_string(loaded.error()));
+}
+
 }  // namespace
 
 struct Steering::State {
   State(const SteeringOptions& options, LoadTable the_table, ClientTable the_clients, UniqueFd file,
-        std::vector<Program> the_programs, std::string why_none)
+        Steerer steerer)
       : table{std::move(the_table)},
         clients{std::move(the_clients)},
         table_file{std::move(file)},
-        programs{std::move(the_programs)},
+        backend{steerer.backend},
+        programs{std::move(steerer.programs)},
         attached(options.addresses),
-        fallback_reason{std::move(why_none)},
+        fallback_reason{std::move(steerer.fallback_reason)},
         listeners(options.addresses),
         slots(options.table.slots),
         max_connections{options.table.max_connections},
@@ -57,8 +86,11 @@ struct Steering::State {
 
   LoadTable table;
   ClientTable clients;
-  UniqueFd table_file;                      // with backend none
-  std::vector<Program> programs;            // by address; empty with backend none
+  UniqueFd table_file;  // without eBPF
+  Backend backend;
+  std::vector<Program> programs;            // by address; empty without eBPF
+  CbpfSteerer classic{};                    // with backend cbpf
+  bool in_charge = true;                    // of what is attached; not before apply(), if inherited
   std::vector<bool> attached;               // by address: before this process had it
   std::string fallback_reason;              // empty: did not fall back
   std::vector<std::vector<int>> listeners;  // by address, then slot; borrowed
@@ -73,22 +105,11 @@ struct Steering::State {
 Result<Steering> Steering::create(const SteeringOptions& options) {
   if (const auto valid = validate(options.table); !valid) return valid.error();
   if (options.addresses == 0) return Error{"no listen address to steer", ""};
-  if (options.backend == BackendChoice::cbpf)
-    return Error{"the steering backend cbpf is not in this version",
-                 "use --steer-backend auto, ebpf or none"};
 
   const std::uint32_t sets = client_sets_for(options.table.clients, options.table.max_connections);
-  std::vector<Program> programs;
-  std::string fallback_reason;
-  if (options.backend != BackendChoice::none) {
-    auto loaded = load_programs(options, sets);
-    if (loaded)
-      programs = std::move(*loaded);
-    else if (options.backend == BackendChoice::ebpf)
-      return loaded.error();
-    else
-      fallback_reason = to_string(loaded.error());
-  }
+  auto steerer = find_steerer(options, sets);
+  if (!steerer) return steerer.error();
+  const std::vector<Program>& programs = steerer->programs;
 
   UniqueFd file;
   if (programs.empty()) {
@@ -107,8 +128,7 @@ Result<Steering> Steering::create(const SteeringOptions& options) {
                                              options.table.slots, options.places);
   if (!clients) return clients.error();
   return Steering{std::make_unique<State>(options, std::move(*table), std::move(*clients),
-                                          std::move(file), std::move(programs),
-                                          std::move(fallback_reason))};
+                                          std::move(file), std::move(*steerer))};
 }
 
 Result<Steering> Steering::inherit(const SteeringOptions& options,
@@ -124,7 +144,7 @@ Result<Steering> Steering::inherit(const SteeringOptions& options,
                      .table = {},
                      .clients = {}});
   }
-  if (any == (options.backend == BackendChoice::none) &&
+  if (any != (options.backend == BackendChoice::ebpf) &&
       options.backend != BackendChoice::automatic)
     return Error{fmt::format("--steer-backend {} cannot be changed to by an upgrade",
                              to_string(options.backend)),
@@ -133,7 +153,10 @@ Result<Steering> Steering::inherit(const SteeringOptions& options,
   auto table = LoadTable::over_map(table_fd.get());
   if (!table) return table.error();
   const std::uint32_t sets = table->raw().admission.set_mask + 1;
-  std::vector<Program> programs;
+  // Without eBPF before, there is none now: the listeners' connections are counted otherwise.
+  auto steerer = any ? Result<Steerer>{Steerer{.backend = Backend::ebpf}} : make_do(options, {});
+  if (!steerer) return steerer.error();
+  std::vector<Program>& programs = steerer->programs;
   programs.reserve(parts.size());
   std::vector<bool> attached;
   for (std::size_t i = 0; any && i < parts.size(); ++i) {
@@ -156,8 +179,9 @@ Result<Steering> Steering::inherit(const SteeringOptions& options,
                                       options.table.slots, options.places);
   if (!clients) return clients.error();
   auto state = std::make_unique<State>(options, std::move(*table), std::move(*clients),
-                                       std::move(table_fd), std::move(programs), std::string{});
+                                       std::move(table_fd), std::move(*steerer));
   if (any) state->attached = std::move(attached);
+  state->in_charge = false;
   return Steering{std::move(state)};
 }
 
@@ -183,6 +207,10 @@ void Steering::apply(const TableOptions& options) {
   table.set_client_limits(options.clients);
   table.set_weights(options.weights);
   table.set_cpus(options.cpus);
+  state_->in_charge = true;
+  if (backend() != Backend::none) return;
+  for (const std::vector<int>& address : state_->listeners)
+    steering::keep_to_all(address.front());  // a classic program that the weir before had attached
 }
 
 Steering::Steering(std::unique_ptr<State> state) noexcept : state_{std::move(state)} {}
@@ -191,11 +219,20 @@ Steering& Steering::operator=(Steering&&) noexcept = default;
 Steering::~Steering() = default;
 
 Backend Steering::backend() const noexcept {
-  return state_->programs.empty() ? Backend::none : Backend::ebpf;
+  return state_->backend;
 }
 
 std::string_view Steering::fallback_reason() const noexcept {
   return state_->fallback_reason;
+}
+
+std::string_view Steering::policy_in_force() const noexcept {
+  return backend() == Backend::none ? "kernel-hash" : to_string(state_->table.policy());
+}
+
+Result<void> Steering::can(Policy policy) const {
+  if (backend() == Backend::cbpf) return can_cbpf(policy);
+  return {};
 }
 
 LoadTable& Steering::table() noexcept {
@@ -219,7 +256,12 @@ Result<void> Steering::attach(std::size_t address, std::span<const int> listener
                              state_->slots.size(), address, state_->listeners.size()),
                  ""};
   state_->listeners[address].assign(listeners.begin(), listeners.end());
-  if (backend() == Backend::none || state_->attached[address]) return {};
+  if (state_->attached[address]) return {};
+  if (backend() != Backend::ebpf) {
+    // Sockets that the service manager kept may have a program of an earlier run.
+    if (state_->in_charge) steering::keep_to_all(listeners.front());
+    return {};
+  }
 
   // The array is filled before the program runs: its first SYN finds every listener.
   Program& program = state_->programs[address];
@@ -290,22 +332,48 @@ void Steering::drop_listeners(std::uint32_t slot) noexcept {
   for (std::vector<int>& address : state_->listeners) address[slot] = -1;
 }
 
-Result<void> Steering::keep_to_first(std::uint32_t slots) noexcept {
+Result<void> Steering::keep_to_first(std::uint32_t slots) {
+  if (backend() == Backend::cbpf) {
+    const std::uint32_t before = state_->classic.kept_to_first();
+    state_->classic.keep_to_first(slots);
+    auto followed = follow(monotonic_now());
+    if (!followed) state_->classic.keep_to_first(before);
+    return followed;
+  }
   if (backend() == Backend::ebpf) return {};
   for (const std::vector<int>& address : state_->listeners)
     if (auto kept = steering::keep_to_first(address.front(), slots); !kept) return kept;
   return {};
 }
 
-void Steering::keep_to_all() noexcept {
-  if (backend() == Backend::ebpf) return;
-  for (const std::vector<int>& address : state_->listeners) steering::keep_to_all(address.front());
+Result<void> Steering::keep_to_all() {
+  if (backend() == Backend::cbpf) return keep_to_first(UINT32_MAX);
+  if (backend() == Backend::none)
+    for (const std::vector<int>& address : state_->listeners)
+      steering::keep_to_all(address.front());
+  return {};
+}
+
+Result<void> Steering::follow(Instant now) {
+  if (backend() != Backend::cbpf) return {};
+  std::vector<int> groups;
+  for (const std::vector<int>& address : state_->listeners) groups.push_back(address.front());
+  return state_->classic.follow(
+      now, state_->table, [this](std::uint32_t slot) { return queued(slot); }, groups);
+}
+
+void Steering::forget_attached() noexcept {
+  state_->classic.forget();
+}
+
+std::uint64_t Steering::programs_attached() const noexcept {
+  return state_->classic.attached();
 }
 
 void Steering::score(Instant now) {
   State& state = *state_;
   const Policy policy = state.table.policy();
-  if (backend() == Backend::none || !is_scored(policy)) {
+  if (backend() != Backend::ebpf || !is_scored(policy)) {
     // What was measured before a pause says nothing of what comes after it.
     if (std::exchange(state.scored, std::nullopt)) state.score.reset();
     return;

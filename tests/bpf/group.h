@@ -42,8 +42,9 @@ class Group {
   /// `slots` listeners on each address ("127.0.0.1:0": a free port), steered and in service.
   explicit Group(const TableOptions& options,
                  const std::vector<std::string>& addresses = {"127.0.0.1:0"},
-                 const std::vector<bool>& behind_proxy = {})
-      : steering_{make(options, addresses.size(), behind_proxy)} {
+                 const std::vector<bool>& behind_proxy = {},
+                 BackendChoice backend = BackendChoice::ebpf)
+      : steering_{make(options, addresses.size(), behind_proxy, backend)} {
     for (const std::string& text : addresses) listen(*SocketAddress::parse(text), options.slots);
     for (std::uint32_t slot = 0; slot < options.slots; ++slot) {
       worker(slot).woke(monotonic_now());
@@ -56,7 +57,7 @@ class Group {
   [[nodiscard]] std::uint32_t slots() { return table().slots(); }
   [[nodiscard]] const SocketAddress& address(std::size_t i = 0) const { return addresses_[i]; }
   [[nodiscard]] WorkerSlot worker(std::uint32_t slot) {
-    return {table().raw(), slot, WorkerSlot::Counting::by_program};
+    return {table().raw(), slot, steering_.counting()};
   }
 
   /// A connection, or the errno of its refusal (below zero). `from`: a loopback address to bind.
@@ -126,6 +127,10 @@ class Group {
     steering_.drop_listeners(slot);
   }
 
+  /// Lent.
+  [[nodiscard]] int listener_fd(std::size_t slot, std::size_t address = 0) const {
+    return listeners_[address][slot].get();
+  }
   void forget_listeners(std::uint32_t from) { listeners_[0].resize(from); }
   void close_listener(std::uint32_t slot, std::size_t address = 0) {
     listeners_[address][slot].reset();
@@ -134,8 +139,8 @@ class Group {
 
  private:
   static Steering make(const TableOptions& options, std::size_t addresses,
-                       const std::vector<bool>& behind_proxy) {
-    auto made = Steering::create({.backend = BackendChoice::ebpf,
+                       const std::vector<bool>& behind_proxy, BackendChoice backend) {
+    auto made = Steering::create({.backend = backend,
                                   .table = options,
                                   .addresses = addresses,
                                   .behind_proxy = behind_proxy,

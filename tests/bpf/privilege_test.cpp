@@ -74,7 +74,7 @@ TEST(Privilege, WithoutItTheErrorSaysWhatHelps) {
 TEST(Privilege, WithoutItAutoFallsBackAndCountsByWorker) {
   EXPECT_TRUE(with_only({}, [] {
     auto made = Steering::create({.backend = BackendChoice::automatic, .table = plain(2)});
-    return made && made->backend() == Backend::none &&
+    return made && made->backend() == Backend::cbpf &&
            made->fallback_reason().find("CAP_BPF") != std::string_view::npos &&
            made->fallback_reason().find('\n') == std::string_view::npos &&
            made->counting() == WorkerSlot::Counting::by_worker;
@@ -96,10 +96,15 @@ TEST(Privilege, NoneIsNotAFallback) {
   EXPECT_EQ(made->fallback_reason(), "");
 }
 
-TEST(Privilege, CbpfIsNotInThisVersion) {
-  const auto made = Steering::create({.backend = BackendChoice::cbpf, .table = plain(2)});
-  ASSERT_FALSE(made);
-  EXPECT_NE(made.error().what.find("not in this version"), std::string::npos);
+TEST(Privilege, WithoutItAPolicyThatTakesItLeavesAutoNothing) {
+  EXPECT_TRUE(with_only({}, [] {
+    auto made = Steering::create(
+        {.backend = BackendChoice::automatic, .table = plain(2, Policy::two_choices)});
+    return made && made->backend() == Backend::none && made->policy_in_force() == "kernel-hash" &&
+           made->fallback_reason().find("CAP_BPF") != std::string_view::npos &&
+           made->fallback_reason().find("cbpf cannot do --steer two-choices") !=
+               std::string_view::npos;
+  }));
 }
 
 TEST(Privilege, BadOptionsFailBeforeAnythingIsLoaded) {

@@ -7,6 +7,7 @@ from harness.suite import WeirTest
 # threshold. These tests are not about that.
 NEVER_HUNG = ("--hang-threshold", "0")
 NO_PROGRAM = ("--steer-backend", "none")
+CLASSIC = ("--steer-backend", "cbpf")
 
 
 class WorkersTest(WeirTest):

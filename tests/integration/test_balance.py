@@ -203,8 +203,9 @@ class LimitTest(WeirTest):
         self.assertLessEqual(sum(server.column("accepted")), self.LIMIT + 1)
 
     def test_the_workers_do_the_same_without_the_kernels_help(self):
-        """--steer-backend none: the same limit, kept by the workers together."""
+        """--steer-backend none and cbpf: the same limit, kept by the workers together."""
         self.check("--steer-backend", "none")
+        self.check("--steer-backend", "cbpf")
 
     @needs_ebpf
     def test_a_connection_that_ended_makes_room_also_where_nothing_else_happens(self):

@@ -19,7 +19,11 @@ AS_NOBODY = (
 )  # fmt: skip
 NO_BPF = (
     "loading the steering program: Operation not permitted; it needs CAP_BPF: run as root, grant it "
-    "with setcap cap_bpf+ep, or use --steer-backend none"
+    "with setcap cap_bpf+ep, or use --steer-backend cbpf or none"
+)
+NO_ROUND_ROBIN = (
+    "the steering backend cbpf cannot do --steer round-robin; it does least-connections (nearly), "
+    "source-hash and tuple-hash; ebpf does all"
 )
 
 # What a master may keep to make the rings of later workers with.
@@ -43,11 +47,22 @@ class UnprivilegedTest(WeirTest):
         shutil.rmtree(cls.directory)
 
     def test_auto_falls_back_says_why_and_serves(self):
-        """No CAP_BPF: one line of warning with the reason and the remedy, and every worker serves,
-        as the kernel's hash spreads connections."""
-        server = self.start_weir(through=AS_NOBODY, binary=self.binary, owner=NOBODY)
+        """No CAP_BPF: one line of warning with the reason and the remedy, and every worker serves:
+        steered by a classic program, or, under a policy that takes more, by the kernel's hash."""
+        fallbacks = (
+            ("least-connections", "cbpf", "least-connections", NO_BPF),
+            ("round-robin", "none", "kernel-hash", f"{NO_BPF}; and {NO_ROUND_ROBIN}"),
+        )
+        for asked, backend, policy, why in fallbacks:
+            with self.subTest(asked):
+                self.check_fallback(asked, backend, policy, why)
+
+    def check_fallback(self, asked, backend, policy, why):
+        server = self.start_weir(
+            "--steer", asked, through=AS_NOBODY, binary=self.binary, owner=NOBODY
+        )
         warnings = server.messages("warning")
-        self.assertEqual(warnings, [f"steering falls back to none: {NO_BPF}"])
+        self.assertEqual(warnings, [f"steering falls back to {backend}: {why}"])
         self.assertEqual(proc.status(server.pid)["Uid"].split(), [str(NOBODY)] * 4)
         peers = []
         for number in range(200):
@@ -57,7 +72,8 @@ class UnprivilegedTest(WeirTest):
             peers[-1].sendall(raw.frame(raw.TEXT, text))
             self.assertEqual(raw.receive(peers[-1], 12), b"\x81\x0a" + text)
         status = server.status()
-        self.assertEqual((status["backend"], status["connections"]), ("none", 200))
+        self.assertEqual((status["backend"], status["policy"]), (backend, policy))
+        self.assertEqual(status["connections"], 200)
         self.assertGreater(min(w["connections"] for w in status["workers"]), 0)
 
     def test_ebpf_by_name_is_refused_with_the_remedy(self):

@@ -130,7 +130,7 @@ class StartTest(WeirTest):
         self.assertEqual(
             server.messages()[-2:],
             [
-                "3 workers, steering least-connections by none, at most 100 connections",
+                "3 workers, steering kernel-hash by none, at most 100 connections",
                 f"listening on 127.0.0.1:{server.port}",
             ],
         )
@@ -150,7 +150,7 @@ class StartTest(WeirTest):
             "listen            127.0.0.1:0\n"
             "listen            [::1]:0\n"
             "workers           3, not pinned\n"
-            "steering          round-robin by none\n"
+            "steering          kernel-hash by none\n"
             "rebalancing       at most 1000 sessions a second\n"
             "hang threshold    off\n"
             "hang kill         off\n"

@@ -123,6 +123,28 @@ class TrafficTest(UpgradeTest):
         self.assertEqual(talkers.broken(), set())
         self.assertEqual(server.column("load"), [20])
 
+    def test_a_classic_program_is_the_new_masters(self):
+        """Backend cbpf: from one master to the next, who has slots of its own steered past."""
+        server = self.start_succession("--steer-backend", "cbpf", workers=3)
+        talkers = Talkers(self, server, 30)
+        comers = Comers(self, server, 2)
+        for _ in range(3):
+            talkers.more()
+            server.upgrade()
+            comers.more()
+        self.assertEqual(server.status()["backend"], "cbpf")
+        comers.finish()
+        self.assertEqual(comers.failures, [])
+        talkers.finish()
+        self.assertEqual(talkers.broken(), set())
+        stuck = server.column("pid")[1]
+        self.freeze(stuck)
+        server.weirctl("drain", "1")
+        for _ in range(20):
+            self.addCleanup(raw.open_session(server.address).close)
+        self.assertEqual(server.column("queued")[1], 0)
+        self.thaw(stuck)
+
     def test_what_was_counted_goes_on(self):
         """The totals of a slot are the service's, whichever worker they are of."""
         server = self.start_succession(workers=2)

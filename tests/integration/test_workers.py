@@ -8,7 +8,7 @@ from harness import proc, raw
 from harness.certificates import Certificates, careless
 from harness.comers import Comers
 from harness.environment import scaled
-from harness.resizing import NEVER_HUNG, NO_PROGRAM, WorkersTest
+from harness.resizing import CLASSIC, NEVER_HUNG, NO_PROGRAM, WorkersTest
 from harness.suite import main, needs_ebpf
 from harness.talkers import Talkers
 
@@ -87,6 +87,9 @@ class TrafficTest(WorkersTest):
 
     def test_in_haste_without_a_program_in_the_kernel(self):
         self.check_in_haste(*NO_PROGRAM)
+
+    def test_in_haste_by_a_classic_program(self):
+        self.check_in_haste(*CLASSIC)
 
     @needs_ebpf
     def test_under_a_hash_policy(self):
@@ -230,6 +233,9 @@ class GoingTest(WorkersTest):
     def test_who_is_in_the_handshake_stays_without_a_program_in_the_kernel(self):
         self.check_half_open(*NO_PROGRAM)
 
+    def test_who_is_in_the_handshake_stays_by_a_classic_program(self):
+        self.check_half_open(*CLASSIC)
+
     def check_queued(self, *flags):
         """Connections that wait in the queue of a worker that hangs, when it is to go."""
         server = self.start_weir(*flags, workers=2)
@@ -259,6 +265,9 @@ class GoingTest(WorkersTest):
 
     def test_what_a_hung_worker_has_queued_is_taken_without_a_program_in_the_kernel(self):
         self.check_queued(*NO_PROGRAM)
+
+    def test_what_a_hung_worker_has_queued_is_taken_by_a_classic_program(self):
+        self.check_queued(*CLASSIC)
 
     @needs_ebpf
     def test_a_worker_waits_until_all_that_can_move_has_moved(self):
@@ -291,6 +300,9 @@ class GoingTest(WorkersTest):
 
     def test_nothing_new_is_sent_to_it_without_a_program_in_the_kernel(self):
         self.check_kept_off(*NO_PROGRAM)
+
+    def test_nothing_new_is_sent_to_it_by_a_classic_program(self):
+        self.check_kept_off(*CLASSIC)
 
     def check_letters(self, *flags):
         """Sessions that were posted to a worker which hangs, is to go, and is killed: not one of
@@ -404,6 +416,9 @@ class StopTest(WorkersTest):
     def test_it_can_be_stopped_in_the_midst_without_a_program_in_the_kernel(self):
         self.check_stop(*NO_PROGRAM)
 
+    def test_it_can_be_stopped_in_the_midst_by_a_classic_program(self):
+        self.check_stop(*CLASSIC)
+
 
 class CrashTest(WorkersTest):
     def check_crash(self, *flags):
@@ -435,6 +450,9 @@ class CrashTest(WorkersTest):
 
     def test_one_that_dies_while_it_is_to_go_without_a_program_in_the_kernel(self):
         self.check_crash(*NO_PROGRAM)
+
+    def test_one_that_dies_while_it_is_to_go_by_a_classic_program(self):
+        self.check_crash(*CLASSIC)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ using Counters = std::vector<Counter>;
 struct Status {
   pid_t master_pid = 0;
   std::string version = {};
-  std::string policy = {};
+  std::string policy = {};  // in force: "kernel-hash" where none of weir's is
   std::string backend = {};
   std::vector<std::string> listen = {};
   std::uint64_t connections = 0;  // open now, all workers together

@@ -267,6 +267,7 @@ class Master {
   void kill_all() noexcept;
   void finish_if_empty();
   void tick();
+  void steer_anew();
   void end_hung_workers(Instant now);
   [[nodiscard]] Result<void> check_slot(std::uint32_t slot) const;
   [[nodiscard]] Result<void> give(const MoveOrder& order);
@@ -380,6 +381,7 @@ class Master {
   Instant sampled_at_;
   bool stopping_ = false;
   bool killing_ = false;
+  bool said_not_steered_ = false;
   bool ready_once_ = false;
   int exit_status_ = 0;
 };

@@ -101,6 +101,9 @@ class LoadTable {
   void mark_serving(std::uint32_t slot) noexcept;
   /// Keeps new connections out; those that the slot has stay counted.
   void mark_down(std::uint32_t slot) noexcept;
+  /// Notes in the key of a slot in service that its worker hangs, if it has not woken within the
+  /// threshold, as the program does where it is eBPF; the worker takes it back when it wakes.
+  void judge(std::uint32_t slot, Instant now) noexcept;
   /// After its worker died: none open, and `queued` (waiting in its accept queues) is its load.
   /// The slot should be down. Connections in handshake are forgotten until reconciled. Also of a
   /// slot that is no more.

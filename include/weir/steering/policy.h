@@ -41,8 +41,9 @@ enum class Policy : std::uint32_t {
 
 /// What the user asked for. `automatic` ("auto") takes the best that the host allows.
 enum class BackendChoice : std::uint8_t { automatic, ebpf, cbpf, none };
-/// What is in use: our program in the kernel, or the kernel's own hash.
-enum class Backend : std::uint8_t { ebpf, none };
+/// What is in use: our program in the kernel, a classic one that is replaced as the load changes
+/// (src/steering/cbpf_steerer.h), or the kernel's own hash.
+enum class Backend : std::uint8_t { ebpf, cbpf, none };
 
 [[nodiscard]] std::string_view to_string(BackendChoice choice) noexcept;
 [[nodiscard]] std::string_view to_string(Backend backend) noexcept;

@@ -1,6 +1,7 @@
 // Steering: the master's side. Loads the program, owns the load table, fills each address's socket
 // array, attaches, and mends the table's drift. Decides nothing about a connection: that is
-// pick.h, in the kernel.
+// pick.h, in the kernel; or, with backend cbpf, a classic program made from the load table time and
+// again (src/steering/cbpf_steerer.h).
 //
 // Design, in short:
 // - The pick is made at SYN time, in the kernel, from live load, so connections that no worker has
@@ -62,9 +63,10 @@ struct SteeringDescriptors {
 
 class Steering {
  public:
-  /// Makes the table and, unless the backend is `none`, loads one program per address. Fails on
-  /// bad table options; with `ebpf` when the host does not allow it, saying what would; with
-  /// `cbpf` always, for it is not in this version. `automatic` falls back to `none` instead.
+  /// Makes the table and, where the backend is `ebpf`, loads one program per address. Fails on bad
+  /// table options; with `ebpf` or `cbpf` when the host does not allow it, saying what would, or
+  /// the policy is not for it. `automatic` takes the first of ebpf, cbpf and none that does not
+  /// fail.
   [[nodiscard]] static Result<Steering> create(const SteeringOptions& options);
 
   /// Goes on with another process's steering, whose descriptors it takes, whatever comes of it.
@@ -75,7 +77,8 @@ class Steering {
                                                 const SteeringDescriptors& descriptors);
   /// What inherit() takes; lent.
   [[nodiscard]] SteeringDescriptors descriptors() const;
-  /// Has an inherited table heed the options that it was inherited with.
+  /// Has an inherited table heed the options that it was inherited with, and the listeners this
+  /// backend where no program was inherited.
   void apply(const TableOptions& options);
 
   Steering(Steering&&) noexcept;
@@ -84,8 +87,15 @@ class Steering {
   ~Steering();
 
   [[nodiscard]] Backend backend() const noexcept;
-  /// Why `automatic` did not take ebpf, in one line; empty if it did or was not asked.
+  /// Why `automatic` did not take what it would rather have, in one line; empty if it took ebpf, or
+  /// was not asked.
   [[nodiscard]] std::string_view fallback_reason() const noexcept;
+  /// By what a new connection gets its worker: the table's policy or, with backend `none`,
+  /// "kernel-hash".
+  [[nodiscard]] std::string_view policy_in_force() const noexcept;
+  /// Whether the table's policy can become this one; fails, with what can, where the backend cannot
+  /// follow it.
+  [[nodiscard]] Result<void> can(Policy policy) const;
   [[nodiscard]] LoadTable& table() noexcept;
   [[nodiscard]] const LoadTable& table() const noexcept;
   /// The clients' accounts, which workers keep.
@@ -94,9 +104,9 @@ class Steering {
   [[nodiscard]] WorkerSlot::Counting counting() const noexcept;
 
   /// Steers one address: listeners[slot] is the listening SO_REUSEPORT socket of each slot, all of
-  /// one group. They are borrowed and must stay open while reconcile() is called. With backend
-  /// `none` there is nothing to attach, and this succeeds. An address whose program was inherited
-  /// is steered already.
+  /// one group, in the order in which they began to listen. They are borrowed and must stay open
+  /// while reconcile() is called. With backend `none` there is nothing to attach, and with `cbpf`
+  /// follow() does. An address whose program was inherited is steered already.
   [[nodiscard]] Result<void> attach(std::size_t address, std::span<const int> listeners);
 
   /// Takes up the listeners of slots from `first` on, of an address that is attached. They are
@@ -114,20 +124,29 @@ class Steering {
   [[nodiscard]] Result<void> restore_listener(std::size_t address, std::uint32_t slot,
                                               int listener);
 
-  /// With backend `none`: new connections go to the listeners of the first `slots` alone, or again
-  /// to all that there are. Where a program steers, it knows, and these do nothing.
-  [[nodiscard]] Result<void> keep_to_first(std::uint32_t slots) noexcept;
-  void keep_to_all() noexcept;
+  /// With backend `none` or `cbpf`: new connections go to the listeners of the first `slots` alone,
+  /// or again to all that there are. With `ebpf` the program knows, and these do nothing.
+  [[nodiscard]] Result<void> keep_to_first(std::uint32_t slots);
+  [[nodiscard]] Result<void> keep_to_all();
+
+  /// With backend `cbpf`: has the program follow the table. Call every 100 ms, and when slots were
+  /// marked serving or down. Takes as long as reconcile(), and some 6 us (8 slots) to 0.35 ms
+  /// (1,024) more where another program is called for. Else does nothing.
+  [[nodiscard]] Result<void> follow(Instant now);
+  /// Another process may have attached programs: the next follow() does so in any case.
+  void forget_attached() noexcept;
+  /// With backend `cbpf`: programs attached by this process, ever.
+  [[nodiscard]] std::uint64_t programs_attached() const noexcept;
 
   /// Compares the table with the truth and mends what lasted; call every 100 ms. Takes about half a
   /// microsecond a listener: 0.55 ms for 1,024 on the machine of bench/README.md. A handshake that
-  /// never completes is out of the table 3 s and three ticks later. With backend
-  /// `none`, where only accepted connections are counted, what is mended is what a worker took with
-  /// it that died while it left.
+  /// never completes is out of the table 3 s and three ticks later. Without eBPF, where only
+  /// accepted connections are counted, what is mended is what a worker took with it that died while
+  /// it left.
   void reconcile(Instant now);
 
   /// Publishes what each slot's load weighs, while the policy is one that is_scored() names; call
-  /// every 100 ms. Does nothing with backend `none`, where no policy picks.
+  /// every 100 ms. Does nothing without eBPF, which alone heeds it.
   void score(Instant now);
   /// Of the forecasts; nothing unless the policy is predictive and some have come due.
   [[nodiscard]] std::optional<ForecastError> forecast_error() const noexcept;

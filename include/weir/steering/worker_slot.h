@@ -45,7 +45,7 @@ inline void add_sums(weir_row& to, const weir_row& sums) noexcept {
 class WorkerSlot {
  public:
   /// Who counts a connection in: the program when it steers the SYN (backend ebpf), or the worker
-  /// when it accepts (backend none).
+  /// when it accepts (backends cbpf and none).
   enum class Counting : std::uint8_t { by_program, by_worker };
 
   enum class Standing : std::uint8_t { owner, waits };

@@ -75,6 +75,7 @@ TEST(Policy, BackendsHaveTheNamesOfTheFlag) {
   EXPECT_FALSE(parse_backend("automatic"));
   EXPECT_EQ(to_string(BackendChoice::none), "none");
   EXPECT_EQ(to_string(Backend::ebpf), "ebpf");
+  EXPECT_EQ(to_string(Backend::cbpf), "cbpf");
   EXPECT_EQ(to_string(Backend::none), "none");
 }
 

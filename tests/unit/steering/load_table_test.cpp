@@ -137,6 +137,24 @@ TEST_F(Table, SlotsThatGoTakeTheirLoadOutOfTheTotalAndKeepTheirRowsTotals) {
   EXPECT_EQ(table.snapshot(3).row.messages_in, 5U) << "a later worker goes on from there";
 }
 
+TEST_F(Table, WhoHasNotWokenIsJudgedToHangUntilItWakes) {
+  configure(3, Policy::least_connections);
+  table.set_hang_threshold(std::chrono::milliseconds{50});
+  table.mark_down(2);
+  const Instant instant = monotonic_now();
+  worker(0).woke(instant);
+  worker(1).woke(instant - std::chrono::milliseconds{51});
+  for (std::uint32_t slot = 0; slot < 3; ++slot) table.judge(slot, instant);
+  EXPECT_FALSE(table.snapshot(0).hung);
+  EXPECT_TRUE(table.snapshot(1).hung);
+  EXPECT_FALSE(table.snapshot(2).hung) << "it is out of service";
+  worker(1).woke(instant);
+  EXPECT_FALSE(table.snapshot(1).hung);
+  table.set_hang_threshold({});
+  table.judge(0, instant + std::chrono::hours{1});
+  EXPECT_FALSE(table.snapshot(0).hung);
+}
+
 TEST_F(Table, WeightsComeWithTheSlots) {
   configure(2, Policy::least_connections);
   (void)steer_many(20);
