@@ -29,6 +29,7 @@
 #include "launch/plan.h"
 #include "launch/reload.h"
 #include "launch/status.h"
+#include "launch/steer.h"
 #include "launch/tls_keeper.h"
 #include "weir/admin/control_server.h"
 #include "weir/apps/echo.h"
@@ -154,6 +155,8 @@ admin::CommandTable commands(const launch::Plan& plan, process::Master& master) 
       {"rebalance",
        {.help = "move sessions until every worker holds its share",
         .run = [&master](const boost::json::object&) { return rebalance(master); }}},
+      {"steer", launch::steer_command(master)},
+      {"weight", launch::weight_command(master)},
       {"upgrade",
        {.help = "have a new weir take over, with every session",
         .run = nullptr,

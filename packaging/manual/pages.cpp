@@ -171,6 +171,7 @@ void add_reloading(Roff& page) {
       "a session is pinged before it is closed for that. What was agreed with an open session "
       "stays: its compression and its subprotocol. A policy and weights hold from the next "
       "connection on; sessions that are open stay where they are, unless --rebalance moves them. "
+      "What weirctl steer and weirctl weight had set ends. "
       "A worker that hangs meanwhile has the newest values once it goes on, and so has its "
       "successor.");
 }
@@ -264,11 +265,12 @@ std::string weirctl_page() {
       "weirctl speaks to a running weir(8) over its control socket, which only the user that "
       "started weir and root may use.");
   page.section("COMMANDS");
-  page.item("status", "",
-            "Shows for each worker its slot, process, CPU and state; its connections now, those "
-            "that wait to be accepted, and those assigned and accepted so far; its messages and "
-            "bytes; and the share of the last second that it was busy. The imbalance is the most "
-            "connections of a serving worker over their mean: 1 is even.");
+  page.item(
+      "status", "",
+      "Shows for each worker its slot, process, CPU, state and weight; its connections now, those "
+      "that wait to be accepted, and those assigned and accepted so far; its messages and "
+      "bytes; and the share of the last second that it was busy. The imbalance is the most "
+      "connections of a serving worker over their mean: 1 is even.");
   page.item(
       "reload", "",
       "Has the configuration file and the certificates read again, and says what has changed, "
@@ -297,6 +299,15 @@ std::string weirctl_page() {
       "over --drain-timeout. Returns at once. Refused, with nothing changed, where this host "
       "cannot carry so many, where --weights names a weight for each worker, for fewer than "
       "a service manager passed sockets for, and while workers are still ending.");
+  page.item("steer", "POLICY",
+            "Has new connections, from the next on, steered by this policy of weir(8), and says "
+            "what it was. It outlives workers, an upgrade and the master, and ends with the next "
+            "reload, which has the configuration hold again, or with weir. Sessions that are open "
+            "stay where they are, unless --rebalance moves them.");
+  page.item("weight", "SLOT W",
+            "Gives the worker of this slot the weight W, 1 to 1000, in the same way. Where "
+            "--weights says nothing all have 1, and so has a worker that comes later. A note is "
+            "printed where the policy does not heed it.");
   page.item(
       "upgrade", "",
       "Has a new weir take over, with every session; see UPGRADING in weir(8). Returns once it "

@@ -60,13 +60,13 @@ bool read(const json::value& value, std::vector<Value>& out) {
 template <class Worker, class Visit>
 bool each_member(Worker& worker, Visit visit) {
   return visit("slot", worker.slot) && visit("pid", worker.pid) && visit("cpu", worker.cpu) &&
-         visit("state", worker.state) && visit("connections", worker.connections) &&
-         visit("queued", worker.queued) && visit("load", worker.load) &&
-         visit("assigned", worker.assigned) && visit("accepted", worker.accepted) &&
-         visit("messages_in", worker.messages_in) && visit("messages_out", worker.messages_out) &&
-         visit("bytes_in", worker.bytes_in) && visit("bytes_out", worker.bytes_out) &&
-         visit("arrived", worker.arrived) && visit("left", worker.left) &&
-         visit("busy", worker.busy);
+         visit("state", worker.state) && visit("weight", worker.weight) &&
+         visit("connections", worker.connections) && visit("queued", worker.queued) &&
+         visit("load", worker.load) && visit("assigned", worker.assigned) &&
+         visit("accepted", worker.accepted) && visit("messages_in", worker.messages_in) &&
+         visit("messages_out", worker.messages_out) && visit("bytes_in", worker.bytes_in) &&
+         visit("bytes_out", worker.bytes_out) && visit("arrived", worker.arrived) &&
+         visit("left", worker.left) && visit("busy", worker.busy);
 }
 
 template <class Service, class Visit>

@@ -11,12 +11,12 @@
 namespace weir::admin {
 namespace {
 
-constexpr std::size_t kColumns = 13;
+constexpr std::size_t kColumns = 14;
 using Row = std::array<std::string, kColumns>;
 
 constexpr std::array<std::string_view, kColumns> kHead{
-    "SLOT",     "PID",     "CPU",      "STATE", "CONNS", "QUEUED", "ASSIGNED",
-    "ACCEPTED", "MSGS IN", "MSGS OUT", "IN",    "OUT",   "BUSY"};
+    "SLOT",     "PID",      "CPU",     "STATE",    "WEIGHT", "CONNS", "QUEUED",
+    "ASSIGNED", "ACCEPTED", "MSGS IN", "MSGS OUT", "IN",     "OUT",   "BUSY"};
 constexpr std::size_t kState = 3;  // the one column of words, flush left
 
 constexpr std::array kUnits{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
@@ -43,6 +43,7 @@ Row row_of(const WorkerStatus& w) {
           w.pid == 0 ? "-" : fmt::to_string(w.pid),
           w.cpu ? fmt::to_string(*w.cpu) : "-",
           w.state,
+          fmt::to_string(w.weight),
           fmt::to_string(w.connections),
           fmt::to_string(w.queued),
           fmt::to_string(w.assigned),
@@ -71,7 +72,7 @@ Row total_of(const std::vector<WorkerStatus>& workers) {
   sum.busy /= static_cast<double>(std::max<std::size_t>(workers.size(), 1));
   Row row = row_of(sum);
   row[0] = "total";
-  row[1] = row[2] = row[kState] = "";
+  row[1] = row[2] = row[kState] = row[kState + 1] = "";
   return row;
 }
 

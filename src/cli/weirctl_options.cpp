@@ -10,6 +10,7 @@
 #include "weir/cli/ctl_options.h"
 #include "weir/cli/options.h"
 #include "weir/cli/version.h"
+#include "weir/steering/policy.h"  // WEIR_WEIGHT_MAX
 
 namespace weir::cli {
 namespace {
@@ -28,6 +29,8 @@ constexpr std::array kCommands{
     CommandRow{.name = "rebalance"},
     CommandRow{.name = "move", .words = 3},
     CommandRow{.name = "workers", .words = 1},
+    CommandRow{.name = "steer", .words = 1},
+    CommandRow{.name = "weight", .words = 2},
     CommandRow{.name = "upgrade"},
 };
 constexpr unsigned kSlotMax = kWorkersMax - 1;
@@ -101,6 +104,23 @@ std::optional<Refused> set_slot(CtlOptions& options, const std::vector<std::stri
       words.size() > 1 ? in_quotes(words[1]) + " is not accepted" : "which worker is missing")};
 }
 
+std::optional<Refused> set_weight(CtlOptions& options, const std::vector<std::string>& words) {
+  if (auto refused = set_slot(options, words)) return refused;
+  if (words.size() > 2) options.weight = parse_number(words[2], 1U, WEIR_WEIGHT_MAX);
+  if (options.weight) return std::nullopt;
+  return Refused{fmt::format(
+      "weirctl: weight: {}: expected a weight, 1 to {}",
+      words.size() > 2 ? in_quotes(words[2]) + " is not accepted" : "a number is missing",
+      WEIR_WEIGHT_MAX)};
+}
+
+/// Which policies there are the weir that is asked knows, and says.
+std::optional<Refused> set_policy_word(CtlOptions& options, const std::vector<std::string>& words) {
+  if (words.size() > 1) options.policy = words[1];
+  if (!options.policy.empty()) return std::nullopt;
+  return Refused{"weirctl: steer: the policy is missing: expected one of those in weir(8)"};
+}
+
 std::optional<Refused> set_move(CtlOptions& options, const std::vector<std::string>& words) {
   constexpr std::array kMax{kMoveMax, kSlotMax, kSlotMax};
   constexpr std::array kMin{1U, 0U, 0U};
@@ -149,6 +169,10 @@ std::optional<Refused> set_command(CtlOptions& options, const std::vector<std::s
     if (auto refused = set_move(options, words)) return refused;
   if (command->name == "workers")
     if (auto refused = set_workers(options, words)) return refused;
+  if (command->name == "steer")
+    if (auto refused = set_policy_word(options, words)) return refused;
+  if (command->name == "weight")
+    if (auto refused = set_weight(options, words)) return refused;
   options.command = words.front();
   return std::nullopt;
 }
@@ -180,7 +204,8 @@ Outcome<CtlOptions> parse_ctl(int argc, const char* const* argv,
 Manual weirctl_manual() {
   Manual manual{
       .program = "weirctl",
-      .purpose = "ask a running weir what it does, reload it, change its workers, upgrade it",
+      .purpose =
+          "ask a running weir what it does, steer and reload it, change its workers, upgrade it",
       .synopsis = {},
       .flags = flags_of(rows()),
       .units = ""};
@@ -190,6 +215,8 @@ Manual weirctl_manual() {
   manual.synopsis.push_back("[--control PATH] rebalance");
   manual.synopsis.push_back("[--control PATH] move COUNT FROM TO");
   manual.synopsis.push_back("[--control PATH] workers N");
+  manual.synopsis.push_back("[--control PATH] steer POLICY");
+  manual.synopsis.push_back("[--control PATH] weight SLOT W");
   manual.synopsis.push_back("[--control PATH] upgrade [--binary PATH]");
   return manual;
 }

@@ -14,16 +14,18 @@
 namespace weir::launch {
 namespace {
 
-std::string report(const std::vector<cli::Change>& changes, bool certificates,
-                   std::size_t told_later) {
+std::string report(const std::vector<cli::Change>& changes, const process::SteeringSet& ended,
+                   bool certificates, std::size_t told_later) {
   std::string out;
-  if (changes.empty()) {
+  if (changes.empty() && !ended.any()) {
     out = "nothing has changed";
     if (certificates) out += " but certificates were read again";
   } else {
     std::vector<std::string> said;
-    said.reserve(changes.size());
+    said.reserve(changes.size() + 1);
     for (const cli::Change& change : changes) said.push_back(change.to_string());
+    if (ended.any())
+      said.push_back(fmt::format("steering as configured (weirctl had set {})", ended.to_string()));
     out = fmt::format("reloaded: {}", fmt::join(said, ", "));
     if (certificates) out += "; certificates were read again";
   }
@@ -87,8 +89,9 @@ Result<std::string> Reloader::take_over() {
     plan->master.terms.workers_asked = asked;  // not what weirctl has made of it since
     told_later = master_.adopt(plan->master, server::pack(plan_.worker.rules));
   }
+  const process::SteeringSet ended = master_.end_steering_set();
   options_ = std::move(*options);
-  return report(changes, tls_ != nullptr, told_later);
+  return report(changes, ended, tls_ != nullptr, told_later);
 }
 
 Result<std::string> Reloader::reload() {

@@ -20,6 +20,7 @@ admin::WorkerStatus worker_status(const process::Master& master, std::uint32_t s
           .pid = view.pid,
           .cpu = view.cpu,
           .state = hung ? "hung" : std::string{to_string(view.state)},
+          .weight = snapshot.weight,
           .connections = snapshot.row.open,
           .queued = view.queued,
           .load = snapshot.load,

@@ -6,6 +6,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
+#include <charconv>
 #include <optional>
 #include <span>
 
@@ -66,6 +67,34 @@ std::optional<EstateTerms::Listen> read_listen(const json::value& value) {
                              .passed = passed};
 }
 
+json::object written(const SteeringSet& set) {
+  json::object object;
+  if (set.policy) object["steer"] = steering::to_string(*set.policy);
+  json::object weights;
+  for (const auto& [slot, weight] : set.weights) weights[fmt::to_string(slot)] = weight;
+  if (!weights.empty()) object["weights"] = std::move(weights);
+  return object;
+}
+
+/// A policy that this version does not know is left out, and so is whatever else is of no use.
+SteeringSet read_set(const json::object& from) {
+  SteeringSet set;
+  std::string policy;
+  if (read_text(from, "steer", policy)) set.policy = steering::parse_policy(policy);
+  const json::value* const weights = from.if_contains("weights");
+  if (weights == nullptr || !weights->is_object()) return set;
+  for (const auto& [name, value] : weights->get_object()) {
+    std::uint32_t slot = 0;
+    std::uint32_t weight = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), slot);
+    if (error == std::errc{} && end == name.data() + name.size() && slot < WEIR_SLOTS_MAX &&
+        read_number(weights->get_object(), name, weight) && weight >= 1 &&
+        weight <= WEIR_WEIGHT_MAX)
+      set.weights[slot] = weight;
+  }
+  return set;
+}
+
 }  // namespace
 
 std::string EstateTerms::to_text() const {
@@ -76,17 +105,19 @@ std::string EstateTerms::to_text() const {
                                      {"proxy", listen.proxy},
                                      {"tls", listen.tls},
                                      {"passed", listen.passed}});
-  return json::serialize(json::object{{"version", version},
-                                      {"app", app},
-                                      {"parcel_oldest", parcel_oldest},
-                                      {"parcel_newest", parcel_newest},
-                                      {"workers", workers},
-                                      {"workers_asked", workers_asked},
-                                      {"places", places},
-                                      {"bank", bank},
-                                      {"control", control},
-                                      {"settings", settings},
-                                      {"listens", std::move(addresses)}});
+  json::object text{{"version", version},
+                    {"app", app},
+                    {"parcel_oldest", parcel_oldest},
+                    {"parcel_newest", parcel_newest},
+                    {"workers", workers},
+                    {"workers_asked", workers_asked},
+                    {"places", places},
+                    {"bank", bank},
+                    {"control", control},
+                    {"settings", settings},
+                    {"listens", std::move(addresses)}};
+  if (set.any()) text["set"] = written(set);
+  return json::serialize(text);
 }
 
 Result<EstateTerms> EstateTerms::from_text(std::string_view text) {
@@ -111,6 +142,8 @@ Result<EstateTerms> EstateTerms::from_text(std::string_view text) {
     if (!listen) return no_estate("a listen address of it is none");
     terms.listens.push_back(*listen);
   }
+  if (const json::value* const set = object.if_contains("set"); set != nullptr && set->is_object())
+    terms.set = read_set(set->get_object());
   return terms;
 }
 

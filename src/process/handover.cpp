@@ -294,7 +294,7 @@ void Master::take_charge() {
     if (auto told = tell_keeper_before(); !told) return give_up(told.error());
   in_charge_ = true;
   steering_.table().set_bank(options_.terms.bank);
-  steering_.apply(options_.steering.table);
+  apply_steering();
   find_predecessors();
   if (before_has_died_) keep_slots_that_went();
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot)

@@ -148,6 +148,8 @@ Master::Master(asio::io_context& io, MasterOptions options, WorkerMain worker_ma
     in_charge_ = inheritance->goes_on_with(options_.terms);
     before_has_died_ = inheritance->of_the_dead;
     inherited_ = std::move(inheritance->estate.terms);
+    options_.terms.set = inherited_->set;
+    options_.terms.set.forget_from(options_.workers);
     channel_.assign(asio::local::stream_protocol{}, inheritance->channel.release());
     // If not, the other bank: theirs are in use until they have ended.
     options_.terms.bank = in_charge_ ? inherited_->bank : inherited_->bank ^ 1U;

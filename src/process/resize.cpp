@@ -96,7 +96,7 @@ Result<void> Master::grow(std::uint32_t count, const Staffing& staffing) {
   }
   spdlog::info("{} workers become {}", before, count);
   options_.cpus = staffing.cpus;
-  steering_.set_slots(count);
+  steering_.set_slots(count, weights_in_force(count));
   if (staffing.max_connections > 0) steering_.set_max_connections(staffing.max_connections);
   steering_.table().set_cpus(options_.cpus);
   resize_parts(count);
@@ -280,7 +280,8 @@ void Master::finish_retiring_if_left() {
   for (std::uint32_t slot = resizing_.staying; slot < options_.workers; ++slot)
     if (workers_[slot]->state != WorkerState::gone || !forward_letters(slot)) return;
   const std::uint32_t count = resizing_.staying;
-  steering_.set_slots(count);
+  options_.terms.set.forget_from(count);
+  steering_.set_slots(count, weights_in_force(count));
   steering_.table().set_cpus(options_.cpus);
   listeners_.shrink(count);
   inboxes_.shrink(count);

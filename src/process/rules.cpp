@@ -36,16 +36,17 @@ void Master::set_steering(const steering::TableOptions& next) {
   steering::TableOptions& now = options_.steering.table;
   steering::LoadTable& table = steering_.table();
   steering::ClientTable& clients = steering_.clients();
-  table.set_policy(next.policy);
+  const bool other_weights = now.weights != next.weights;
+  now.policy = next.policy;
+  now.weights = next.weights;
+  table.set_policy(policy_in_force());
   // Only then: whoever comes or goes in this moment may be counted at the old weight.
-  if (now.weights != next.weights) table.set_weights(next.weights);
+  if (other_weights) publish_weights();
   steering_.set_max_connections(next.max_connections);
   table.set_hang_threshold(next.hang_threshold);
   table.set_client_limits(next.clients);
   if (now.clients.rate != next.clients.rate || now.clients.burst != next.clients.burst)
     clients.forgive(monotonic_now());
-  now.policy = next.policy;
-  now.weights = next.weights;
   now.max_connections = next.max_connections;
   now.hang_threshold = next.hang_threshold;
   now.clients = next.clients;

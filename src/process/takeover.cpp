@@ -116,7 +116,7 @@ void Master::take_workers_over() {
   steering_.table().set_bank(options_.terms.bank);
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot) adopt_or_start(slot);
   keep_slots_that_went();
-  steering_.apply(options_.steering.table);
+  apply_steering();
   if (on_charge_) on_charge_();
   leave_to_successors();
   check_all_ready();

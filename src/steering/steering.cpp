@@ -315,8 +315,8 @@ Result<void> Steering::restore_listener(std::size_t address, std::uint32_t slot,
   return state_->programs[address].set_listener(slot, listener);
 }
 
-void Steering::set_slots(std::uint32_t slots) {
-  state_->table.set_slots(slots, {});
+void Steering::set_slots(std::uint32_t slots, std::span<const std::uint32_t> weights) {
+  state_->table.set_slots(slots, weights);
   state_->score.set_room(state_->max_connections / slots);
   state_->slots.resize(slots);
   for (std::vector<int>& address : state_->listeners) address.resize(slots, -1);

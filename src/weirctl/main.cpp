@@ -48,6 +48,8 @@ Result<boost::json::object> ask(const CtlOptions& options) {
     request["to"] = options.move->to;
   }
   if (options.workers) request["count"] = *options.workers;
+  if (!options.policy.empty()) request["policy"] = options.policy;
+  if (options.weight) request["weight"] = *options.weight;
   if (!options.binary.empty()) request["binary"] = options.binary;
   return weir::admin::control_call(options.control, request,
                                    options.command == "upgrade" ? kUpgradeTimeout : kTimeout);
@@ -125,6 +127,35 @@ Result<void> workers(const CtlOptions& options) {
       fmt::format("there are to be {} workers; status shows them come and go\n", *options.workers));
 }
 
+/// What weir says beside, on a line of its own; empty where it does not.
+std::string note_in(const boost::json::object& answer) {
+  const boost::json::value* note = answer.if_contains("note");
+  if (note == nullptr || !note->is_string()) return {};
+  return fmt::format("note: {}\n", std::string_view{note->get_string()});
+}
+
+/// " (was 1)"; empty where weir does not say.
+std::string was_in(const boost::json::object& answer) {
+  const boost::json::value* was = answer.if_contains("was");
+  if (was == nullptr) return {};
+  return fmt::format(" (was {})", was->is_string() ? std::string{was->get_string()}
+                                                   : weir::admin::json_text(*was));
+}
+
+Result<void> steer(const CtlOptions& options) {
+  const auto answer = ask(options);
+  if (!answer) return answer.error();
+  return print(fmt::format("new connections are steered by {}{}, until a reload\n{}",
+                           options.policy, was_in(*answer), note_in(*answer)));
+}
+
+Result<void> weight(const CtlOptions& options) {
+  const auto answer = ask(options);
+  if (!answer) return answer.error();
+  return print(fmt::format("slot {} has the weight {}{}, until a reload\n{}", *options.slot,
+                           *options.weight, was_in(*answer), note_in(*answer)));
+}
+
 /// The parser let no other command through.
 Result<void> carry_out(const CtlOptions& options) {
   if (options.command == "reload") return reload(options);
@@ -133,6 +164,8 @@ Result<void> carry_out(const CtlOptions& options) {
   if (options.command == "move") return move(options);
   if (options.command == "upgrade") return upgrade(options);
   if (options.command == "workers") return workers(options);
+  if (options.command == "steer") return steer(options);
+  if (options.command == "weight") return weight(options);
   return show_status(options);
 }
 

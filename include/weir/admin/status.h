@@ -20,6 +20,7 @@ struct WorkerStatus {
   pid_t pid = 0;                  // 0: no process has the slot now
   std::optional<int> cpu = {};    // nothing: not pinned
   std::string state = {};         // "serving", or what else the master calls it
+  std::uint32_t weight = 1;       // its share of the connections, by the policies that heed it
   std::uint64_t connections = 0;  // open now
   std::uint64_t queued = 0;       // in the accept queue now
   std::uint64_t load = 0;         // what steering counts: open, queued, in handshake, on their way

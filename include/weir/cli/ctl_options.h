@@ -24,10 +24,12 @@ struct CtlOptions {
   std::string control;                            // the socket's path; never empty
   bool json = false;                              // status: the object alone, instead of the table
   std::optional<std::chrono::nanoseconds> watch;  // status: again and again, this far apart
-  std::optional<unsigned> slot;                   // drain: always set
+  std::optional<unsigned> slot;                   // drain, weight: always set
   std::optional<MoveWords> move;                  // move: always set
   std::string binary;                             // upgrade: absolute; empty: the running one's
   std::optional<unsigned> workers;                // workers: always set, 1..1024
+  std::string policy;                             // steer: never empty; weir knows which there are
+  std::optional<unsigned> weight;                 // weight: always set, 1..1000
 };
 
 /// Reads the command line. `default_control` is default_control_path(). Never throws.

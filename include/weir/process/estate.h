@@ -27,6 +27,7 @@
 #include "weir/base/result.h"
 #include "weir/base/socket_address.h"
 #include "weir/base/unique_fd.h"
+#include "weir/process/steering_set.h"
 
 namespace weir::process {
 
@@ -56,6 +57,9 @@ struct EstateTerms {
   /// settings can have each other's workers.
   std::string settings;
   std::vector<Listen> listens;
+  /// What holds instead of its configuration. Optional in the text, as all that was added since the
+  /// first version: one that does not know it steers as configured.
+  SteeringSet set{};
 
   [[nodiscard]] std::string to_text() const;
   /// Takes members that it does not know for a later version's, and leaves them out.

@@ -199,6 +199,15 @@ class Master {
   /// they get it then, or newer rules that have come meanwhile.
   std::size_t adopt(const MasterOptions& options, std::vector<std::byte> rules);
 
+  /// Has new connections, from the next SYN on, steered by this policy, or this slot weigh so much;
+  /// both return what was in force before. They hold, over what the options say, until a reload:
+  /// end_steering_set(). A slot that comes later has its weight by the options. Fail for a slot
+  /// that there is not or that goes, for a weight that is none, and while an upgrade is under way.
+  [[nodiscard]] Result<steering::Policy> steer(steering::Policy policy);
+  [[nodiscard]] Result<std::uint32_t> set_weight(std::uint32_t slot, std::uint32_t weight);
+  /// From here on policy and weights are those of the options. Returns what was set instead.
+  SteeringSet end_steering_set();
+
   /// Has the worker of `slot` close its sessions and end, and a fresh one take the slot; nothing
   /// new is steered there meanwhile. Returns as soon as that has begun. Fails for a slot that there
   /// is not, or whose worker does not serve.
@@ -298,6 +307,11 @@ class Master {
   void look_at_balance(Instant now);
   void post_rules();
   void set_steering(const steering::TableOptions& next);
+  [[nodiscard]] Result<void> may_set_steering() const;
+  [[nodiscard]] steering::Policy policy_in_force() const;
+  [[nodiscard]] std::vector<std::uint32_t> weights_in_force(std::uint32_t slots) const;
+  void publish_weights();
+  void apply_steering();
   void sample_busy(Instant now);
   [[nodiscard]] ServiceState service_state(Instant now);
   void tell_manager();

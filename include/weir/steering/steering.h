@@ -113,8 +113,9 @@ class Steering {
   /// borrowed as those of attach(). Where it fails, those that it took have to be closed.
   [[nodiscard]] Result<void> add_listeners(std::size_t address, std::uint32_t first,
                                            std::span<const int> listeners);
-  /// Makes the table, and what is kept for each slot, those of so many slots, all of weight 1.
-  void set_slots(std::uint32_t slots);
+  /// Makes the table, and what is kept for each slot, those of so many slots, with weights as for
+  /// LoadTable::set_weights().
+  void set_slots(std::uint32_t slots, std::span<const std::uint32_t> weights = {});
   /// All slots together may have so many connections from here on; 0: any number.
   void set_max_connections(std::uint64_t connections) noexcept;
   /// The listeners of `slot` are about to be closed.

@@ -22,6 +22,7 @@ TEST(StatusTable, IsGolden) {
                    .pid = 101,
                    .cpu = 3,
                    .state = "serving",
+                   .weight = 1000,
                    .connections = 1200,
                    .queued = 1,
                    .assigned = 1301,
@@ -37,11 +38,11 @@ TEST(StatusTable, IsGolden) {
             R"(weir 0.1.0, master 100: least-connections by ebpf, on 127.0.0.1:9000 [::1]:9000
 1204 connections, imbalance 1.15
 
- SLOT    PID  CPU  STATE    CONNS  QUEUED  ASSIGNED  ACCEPTED  MSGS IN  MSGS OUT    IN     OUT  BUSY
-    0    101    3  serving   1200       1      1301      1300       20        21  999B  3.0GiB   25%
-    1  10102    -  serving      4       0         0         0        0         0    0B      0B  100%
-    2      -    -  waiting      0       0         0         0        0         0    0B      0B    0%
-total                        1204       1      1301      1300       20        21  999B  3.0GiB   42%
+ SLOT    PID  CPU  STATE    WEIGHT  CONNS  QUEUED  ASSIGNED  ACCEPTED  MSGS IN  MSGS OUT    IN     OUT  BUSY
+    0    101    3  serving    1000   1200       1      1301      1300       20        21  999B  3.0GiB   25%
+    1  10102    -  serving       1      4       0         0         0        0         0    0B      0B  100%
+    2      -    -  waiting       1      0       0         0         0        0         0    0B      0B    0%
+total                                1204       1      1301      1300       20        21  999B  3.0GiB   42%
 )");
 }
 

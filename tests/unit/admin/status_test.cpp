@@ -27,6 +27,7 @@ Status example() {
                        .pid = 101,
                        .cpu = 3,
                        .state = "serving",
+                       .weight = 3,
                        .connections = 4,
                        .queued = 1,
                        .load = 6,
@@ -47,10 +48,10 @@ constexpr std::string_view kExample =
     R"("listen":["127.0.0.1:9000","[::1]:9000"],"connections":7,"imbalance":1.143,)"
     R"("forecast_error":0.031,"forecast_error_of_connections":null,)"
     R"("counters":{"upgraded":9,"too_big":0},"workers":[)"
-    R"({"slot":0,"pid":101,"cpu":3,"state":"serving","connections":4,"queued":1,"load":6,)"
+    R"({"slot":0,"pid":101,"cpu":3,"state":"serving","weight":3,"connections":4,"queued":1,"load":6,)"
     R"("assigned":12,"accepted":11,"messages_in":20,"messages_out":21,"bytes_in":18446744073709551615,)"
     R"("bytes_out":5000,"arrived":3,"left":2,"busy":0.25},)"
-    R"({"slot":1,"pid":0,"cpu":null,"state":"waiting","connections":0,"queued":0,"load":0,)"
+    R"({"slot":1,"pid":0,"cpu":null,"state":"waiting","weight":1,"connections":0,"queued":0,"load":0,)"
     R"("assigned":0,"accepted":0,"messages_in":0,"messages_out":0,"bytes_in":0,"bytes_out":0,)"
     R"("arrived":0,"left":0,"busy":0}]})";
 

@@ -80,8 +80,10 @@ TEST(Help, OfWeirctlIsGolden) {
        weirctl [--control PATH] rebalance
        weirctl [--control PATH] move COUNT FROM TO
        weirctl [--control PATH] workers N
+       weirctl [--control PATH] steer POLICY
+       weirctl [--control PATH] weight SLOT W
        weirctl [--control PATH] upgrade [--binary PATH]
-weirctl: ask a running weir what it does, reload it, change its workers, upgrade it.
+weirctl: ask a running weir what it does, steer and reload it, change its workers, upgrade it.
 
 Of the command status:
   --json                        print the status as one JSON object on one line

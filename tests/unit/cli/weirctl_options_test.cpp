@@ -54,6 +54,23 @@ TEST(WeirctlOptions, WorkersTakesHowMany) {
   }
 }
 
+TEST(WeirctlOptions, SteerTakesAPolicyWhichWeirKnows) {
+  const auto outcome = parse_words({"steer", "by-the-stars"});
+  ASSERT_TRUE(std::holds_alternative<CtlOptions>(outcome));
+  EXPECT_EQ(std::get<CtlOptions>(outcome).command, "steer");
+  EXPECT_EQ(std::get<CtlOptions>(outcome).policy, "by-the-stars");
+}
+
+TEST(WeirctlOptions, WeightTakesASlotAndAWeight) {
+  for (const unsigned weight : {1U, 1000U}) {
+    const auto outcome = parse_words({"weight", "1023", fmt::to_string(weight).c_str()});
+    ASSERT_TRUE(std::holds_alternative<CtlOptions>(outcome));
+    EXPECT_EQ(std::get<CtlOptions>(outcome).command, "weight");
+    EXPECT_EQ(std::get<CtlOptions>(outcome).slot, 1'023U);
+    EXPECT_EQ(std::get<CtlOptions>(outcome).weight, weight);
+  }
+}
+
 TEST(WeirctlOptions, MoveTakesACountAndTwoSlots) {
   const auto outcome = parse_words({"move", "1000000", "0", "1023"});
   ASSERT_TRUE(std::holds_alternative<CtlOptions>(outcome));
@@ -71,10 +88,10 @@ TEST(WeirctlOptions, MistakesAreNamedInOneLine) {
   const std::pair<std::vector<const char*>, std::string> cases[] = {
       {{},
        "weirctl: a command is missing: expected status, reload, drain, "
-       "rebalance, move, workers, upgrade"},
+       "rebalance, move, workers, steer, weight, upgrade"},
       {{"start"},
        "weirctl: 'start' is no command: expected status, reload, drain, "
-       "rebalance, move, workers, upgrade"},
+       "rebalance, move, workers, steer, weight, upgrade"},
       {{"drain"},
        "weirctl: drain: which worker is missing: expected the number of a slot, as weirctl status "
        "shows it"},
@@ -104,6 +121,20 @@ TEST(WeirctlOptions, MistakesAreNamedInOneLine) {
        "weirctl: workers: '1025' is not accepted: expected how many workers, 1 to 1024"},
       {{"workers", "auto"},
        "weirctl: workers: 'auto' is not accepted: expected how many workers, 1 to 1024"},
+      {{"steer"}, "weirctl: steer: the policy is missing: expected one of those in weir(8)"},
+      {{"steer", ""}, "weirctl: steer: the policy is missing: expected one of those in weir(8)"},
+      {{"steer", "a", "b"}, "weirctl: steer takes no 'b'; --help shows its flags"},
+      {{"weight"},
+       "weirctl: weight: which worker is missing: expected the number of a slot, as weirctl status "
+       "shows it"},
+      {{"weight", "all", "1"},
+       "weirctl: weight: 'all' is not accepted: expected the number of a slot, as weirctl status "
+       "shows it"},
+      {{"weight", "0"}, "weirctl: weight: a number is missing: expected a weight, 1 to 1000"},
+      {{"weight", "0", "0"}, "weirctl: weight: '0' is not accepted: expected a weight, 1 to 1000"},
+      {{"weight", "0", "1001"},
+       "weirctl: weight: '1001' is not accepted: expected a weight, 1 to 1000"},
+      {{"weight", "0", "1", "2"}, "weirctl: weight takes no '2'; --help shows its flags"},
       {{"workers", "2", "3"}, "weirctl: workers takes no '3'; --help shows its flags"},
       {{"status", "now"}, "weirctl: status takes no 'now'; --help shows its flags"},
       {{"status", "--jason"}, "weirctl: unknown flag '--jason'; did you mean --json?"},

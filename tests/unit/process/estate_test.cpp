@@ -3,6 +3,7 @@
 #include "weir/process/estate.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -58,6 +59,51 @@ TEST(EstateTerms, AreTheSameAfterAsBefore) {
   const auto read = EstateTerms::from_text(text);
   ASSERT_TRUE(read);
   EXPECT_EQ(read->to_text(), text);
+}
+
+TEST(EstateTerms, HaveWhatWasSetOfTheSteeringWhereSomethingWas) {
+  EstateTerms changed = terms();
+  changed.set.policy = steering::Policy::round_robin;
+  changed.set.weights = {{0, 3}, {1'023, 1'000}};
+  const std::string text = changed.to_text();
+  EXPECT_TRUE(text.ends_with(R"("set":{"steer":"round-robin","weights":{"0":3,"1023":1000}}})"));
+  const auto read = EstateTerms::from_text(text);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->set, changed.set);
+  EXPECT_EQ(EstateTerms::from_text(terms().to_text())->set, SteeringSet{});
+}
+
+TEST(EstateTerms, OfWhatWasSetTakeWhatThisVersionKnows) {
+  const auto set_of = [](std::string_view set) {
+    std::string text = terms().to_text();
+    text.pop_back();
+    const auto read = EstateTerms::from_text(fmt::format("{},\"set\":{}}}", text, set));
+    EXPECT_TRUE(read) << set;
+    return read ? read->set : SteeringSet{};
+  };
+  const SteeringSet one{.policy = {}, .weights = {{1, 2}}};
+  EXPECT_EQ(set_of(R"({"steer":"by-the-stars","weights":{"1":2}})"), one);
+  EXPECT_EQ(set_of(R"({"weights":{"1":2,"0":0,"2":1001,"3":"4","x":5,"1024":6,"-1":7,"":8}})"),
+            one);
+  for (const std::string_view none : {"{}", "[]", "1", R"({"steer":1,"weights":[1]})"})
+    EXPECT_EQ(set_of(none), SteeringSet{}) << none;
+}
+
+TEST(SteeringSet, GoesOverWhatIsConfigured) {
+  using Weights = std::vector<std::uint32_t>;
+  SteeringSet set;
+  EXPECT_FALSE(set.any());
+  EXPECT_EQ(set.weights_over({}, 3), Weights{}) << "all 1, however many";
+  EXPECT_EQ(set.weights_over(Weights{4, 2, 1}, 3), (Weights{4, 2, 1}));
+  set.weights = {{1, 7}, {5, 9}};
+  EXPECT_TRUE(set.any());
+  EXPECT_EQ(set.weights_over({}, 3), (Weights{1, 7, 1})) << "what is new weighs 1";
+  EXPECT_EQ(set.weights_over({}, 6), (Weights{1, 7, 1, 1, 1, 9}));
+  EXPECT_EQ(set.weights_over(Weights{4, 2, 1}, 3), (Weights{4, 7, 1}));
+  set.policy = steering::Policy::two_choices;
+  EXPECT_EQ(set.to_string(), "steer two-choices, weight 1 7, weight 5 9");
+  set.forget_from(5);
+  EXPECT_EQ(set.to_string(), "steer two-choices, weight 1 7");
 }
 
 TEST(EstateTerms, TakeWhatALaterVersionAddsAndNothingThatLacksAnything) {
