@@ -152,6 +152,12 @@ void Ring::receive_multishot(int fd, std::uint16_t group, Tag tag) noexcept {
   sqe.user_data = tag.user_data();
 }
 
+void Ring::poll(int fd, Tag tag) noexcept {
+  io_uring_sqe& sqe = queue();
+  io_uring_prep_poll_add(&sqe, fd, POLLIN);
+  sqe.user_data = tag.user_data();
+}
+
 void Ring::poll_multishot(int fd, Tag tag) noexcept {
   io_uring_sqe& sqe = queue();
   io_uring_prep_poll_multishot(&sqe, fd, POLLIN | POLLRDHUP);

@@ -19,6 +19,9 @@ using io::Tag;
 /// How long a worker that ran out of descriptors or memory leaves its queue alone, unless one of
 /// its sessions ends before: trying again at once would spin.
 constexpr Duration kAcceptPause = std::chrono::milliseconds{100};
+/// Looks at which the poll of a queue has fired and nothing was accepted since the one before, the
+/// first of all included: the next one arms the accept anew.
+constexpr unsigned kMissesMax = 2;
 /// Between two log lines about such a limit.
 constexpr Duration kLimitLogPause = std::chrono::seconds{10};
 
@@ -39,6 +42,10 @@ Tag tag_of(std::size_t index, std::uint32_t generation) noexcept {
   return Tag::of(Op::accept, static_cast<std::uint32_t>(index), generation);
 }
 
+Tag watch_of(std::size_t index) noexcept {
+  return Tag::of(Op::arrival, static_cast<std::uint32_t>(index));
+}
+
 }  // namespace
 
 Acceptor::Acceptor(io::Ring& ring, steering::WorkerSlot& slot,
@@ -46,7 +53,8 @@ Acceptor::Acceptor(io::Ring& ring, steering::WorkerSlot& slot,
     : ring_{ring},
       slot_{slot},
       addresses_{listeners.front().size()},
-      look_every_{hang_threshold / 3} {
+      judges_{hang_threshold.count() > 0},
+      look_every_{judges_ ? hang_threshold / 3 : kLookEvery} {
   for (const std::vector<int>& of_slot : listeners)
     for (const int fd : of_slot) queues_.push_back({.listener = UniqueFd{fd}});
   accept_from(slot.slot());
@@ -79,6 +87,7 @@ std::optional<Acceptor::Accepted> Acceptor::take(const io::Completion& completio
   std::optional<Accepted> accepted;
   if (completion.result >= 0) {
     UniqueFd fd{completion.result};
+    queue.accepted = true;
     if (!slot_.accepted_from(static_cast<std::uint32_t>(index / addresses_)))
       refuse(std::move(fd));
     else if (stopped_ && latecomers_ == Latecomers::dropped)
@@ -120,8 +129,10 @@ void Acceptor::look(Instant now, bool room) {
     for (const std::size_t index : std::exchange(paused_, {}))
       if (queues_[index].wanted && !queues_[index].armed) arm(index);
   }
-  if (look_every_.count() == 0 || now < look_at_) return;
+  if (now < look_at_) return;
   look_at_ = now + look_every_;
+  watch();
+  if (!judges_) return;
   const auto slots =
       std::min(slot_.slots(), static_cast<std::uint32_t>(queues_.size() / addresses_));
   if (slot_.slot() >= slots) return;  // ours is gone
@@ -130,9 +141,33 @@ void Acceptor::look(Instant now, bool room) {
 }
 
 void Acceptor::judge_by(Duration hang_threshold) {
-  look_every_ = hang_threshold / 3;
+  judges_ = hang_threshold.count() > 0;
+  look_every_ = judges_ ? hang_threshold / 3 : kLookEvery;
   look_at_ = {};
-  if (look_every_.count() == 0) cover({});  // nobody is judged any more
+  if (!judges_) cover({});
+}
+
+void Acceptor::watch() {
+  const std::size_t first = slot_.slot() * addresses_;
+  for (std::size_t index = first; index < first + addresses_; ++index) {
+    Queue& queue = queues_[index];
+    const bool accepted = std::exchange(queue.accepted, false);
+    if (!queue.armed || queue.watched) continue;
+    queue.missed = accepted ? 0 : queue.missed + 1;
+    if (queue.missed > kMissesMax) {
+      queue.missed = 0;
+      ring_.cancel(tag_of(index, queue.generation));
+      arm(index);
+    }
+    queue.watched = true;
+    ++in_ring_;
+    ring_.poll(queue.listener.get(), watch_of(index));
+  }
+}
+
+void Acceptor::on_arrival(const io::Completion& completion) {
+  --in_ring_;
+  queues_[completion.tag.slot].watched = false;  // until the next look
 }
 
 void Acceptor::cover(std::vector<std::uint32_t> slots) {
@@ -162,9 +197,10 @@ void Acceptor::accept_from(std::uint32_t slot) {
 void Acceptor::leave_alone(std::uint32_t slot) {
   for (std::size_t address = 0; address < addresses_; ++address) {
     Queue& queue = queues_[slot * addresses_ + address];
+    const std::size_t index = slot * addresses_ + address;
     queue.wanted = false;
-    if (std::exchange(queue.armed, false))
-      ring_.cancel(tag_of(slot * addresses_ + address, queue.generation));
+    if (std::exchange(queue.armed, false)) ring_.cancel(tag_of(index, queue.generation));
+    if (queue.watched) ring_.cancel(watch_of(index));
   }
 }
 

@@ -9,6 +9,12 @@
 //
 // When the owner wakes, both accept until the next look: each connection is accepted by one.
 //
+// The owner's own accept may be passed over likewise: for one of a killed worker's, whose ring the
+// kernel takes apart in its own time, or of a cover that hangs by now. So its queues are watched by
+// a poll as well, which is woken with whichever accept is, and at once where something waits. One
+// that fires from look to look while nothing is accepted has the accept armed anew. At the first
+// time it is not: the accept would be last in line then, after a cover's that is about to go.
+//
 // Slots come and go while it runs. The listeners of one that is gone are closed by the master for
 // all processes at once, which ends whatever accept is in the kernel.
 #pragma once
@@ -33,7 +39,9 @@ class Acceptor {
 
   /// `listeners` are those of every slot, each slot's by listen address, and owned from here on; -1
   /// where a slot is about to go. Ring and slot are borrowed. `hang_threshold` 0: no neighbour is
-  /// looked after.
+  /// looked after, and the own queues are looked into each kLookEvery.
+  static constexpr Duration kLookEvery = std::chrono::milliseconds{100};
+
   Acceptor(io::Ring& ring, steering::WorkerSlot& slot, std::vector<std::vector<int>> listeners,
            Duration hang_threshold);
 
@@ -46,6 +54,9 @@ class Acceptor {
   /// The connection that a completion of Op::accept brings, counted in. Nothing where it brought
   /// none, or was over the limit on connections, or came too late: those are gone already.
   [[nodiscard]] std::optional<Accepted> take(const io::Completion& completion, Instant now);
+
+  /// A completion of Op::arrival: something waits in a queue of this worker's own.
+  void on_arrival(const io::Completion& completion);
 
   /// Once a turn of the loop. `room`: a connection has ended since, so that a limit that accepts
   /// ran into may have room again.
@@ -63,7 +74,7 @@ class Acceptor {
   /// Accepts nothing from here on. May be called again.
   void stop(Latecomers latecomers);
   [[nodiscard]] bool stopped() const noexcept { return stopped_; }
-  /// Stopped, and the ring holds no accept any more.
+  /// Stopped, and the ring holds no listener any more.
   [[nodiscard]] bool ended() const noexcept { return stopped_ && in_ring_ == 0; }
 
  private:
@@ -72,25 +83,30 @@ class Acceptor {
     std::uint32_t generation = 0;  // of the accept armed last; an older one's end says nothing
     bool wanted = false;           // to be accepted from
     bool armed = false;            // an accept is in the kernel
+    bool watched = false;          // and a poll, which has not fired
+    unsigned missed = 0;           // times in a row that it has, and nothing was accepted
+    bool accepted = false;         // something was, since the last look
   };
 
   void accept_from(std::uint32_t slot);
   void leave_alone(std::uint32_t slot);
   void arm(std::size_t index);
   void on_end(std::size_t index, int result, Instant now);
+  void watch();
   void cover(std::vector<std::uint32_t> slots);
 
   io::Ring& ring_;
   steering::WorkerSlot& slot_;
   std::size_t addresses_;
   std::vector<Queue> queues_;  // by slot, then listen address
-  Duration look_every_;        // 0: never
+  bool judges_;                // looks after the neighbours
+  Duration look_every_;
   Instant look_at_{};
   std::vector<std::uint32_t> covered_;  // slots
   std::vector<std::size_t> paused_;     // queues whose accept ran into a limit
   std::optional<Instant> resume_at_;
   std::optional<Instant> limit_logged_at_;
-  std::uint32_t in_ring_ = 0;  // accepts that have not had their last completion
+  std::uint32_t in_ring_ = 0;  // accepts and polls that have not had their last completion
   bool stopped_ = false;
   Latecomers latecomers_ = Latecomers::served;
 };

@@ -190,6 +190,7 @@ void Worker::dispatch(const io::Completion& completion) {
     case Op::send: return sessions_.on_send(completion, now_);
     case Op::short_send: return sessions_.on_short_send(completion);
     case Op::accept: return on_accept(completion);
+    case Op::arrival: return acceptor_->on_arrival(completion);
     case Op::signal: return on_signal(completion.result);
     case Op::tick: return on_tick(completion);
     case Op::inbox: return mover_->on_letters(completion, now_);
@@ -223,8 +224,8 @@ void Worker::adopt(WorkerRules rules) {
 
 void Worker::arm_tick() {
   const Duration threshold = options_.rules.hang_threshold;
-  if (threshold.count() > 0)
-    ring_.timeout(std::min(threshold / 3, kTickMax), Tag::of(Op::tick, 0, tick_));
+  const Duration every = threshold.count() > 0 ? std::min(threshold / 3, kTickMax) : kTickMax;
+  ring_.timeout(every, Tag::of(Op::tick, 0, tick_));
 }
 
 void Worker::on_tick(const io::Completion& completion) {

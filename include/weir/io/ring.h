@@ -69,6 +69,8 @@ class Ring {
   /// One completion each time that `fd` becomes readable or is at its end, until one without
   /// more(). Said of a state that changes: read until there is less than was asked for.
   void poll_multishot(int fd, Tag tag) noexcept;
+  /// The same once.
+  void poll(int fd, Tag tag) noexcept;
   /// One completion, normally for all of `bytes`: the kernel waits for room as often as needed.
   void send(int fd, std::span<const std::byte> bytes, Tag tag) noexcept;
   /// Sends what there is room for, while being submitted, and completes only if that was not all:

@@ -11,6 +11,7 @@ namespace weir::io {
 enum class Op : std::uint8_t {
   ignored,
   accept,
+  arrival,
   receive,
   send,
   short_send,
@@ -23,8 +24,8 @@ enum class Op : std::uint8_t {
 struct Tag {
   std::uint64_t op : 8;           // an Op
   std::uint64_t generation : 24;  // of the session slot; an older one means the slot was reused
-  std::uint64_t slot : 32;        // session slot; the listener's index for accept; for short_send
-                                  // the place in the list of what was sent
+  std::uint64_t slot : 32;        // session slot; the listener's index for accept and arrival; for
+                                  // short_send the place in the list of what was sent
 
   [[nodiscard]] static constexpr Tag of(Op op, std::uint32_t slot = 0,
                                         std::uint32_t generation = 0) noexcept {
