@@ -27,6 +27,7 @@
 #include "launch/check.h"
 #include "launch/passed.h"
 #include "launch/plan.h"
+#include "launch/record.h"
 #include "launch/reload.h"
 #include "launch/status.h"
 #include "launch/steer.h"
@@ -155,6 +156,7 @@ admin::CommandTable commands(const launch::Plan& plan, process::Master& master) 
       {"rebalance",
        {.help = "move sessions until every worker holds its share",
         .run = [&master](const boost::json::object&) { return rebalance(master); }}},
+      {"record", launch::record_command(master)},
       {"steer", launch::steer_command(master)},
       {"weight", launch::weight_command(master)},
       {"upgrade",

@@ -58,7 +58,7 @@ std::string error_answer(std::string_view message) {
 }
 
 void answer(const CommandTable& commands, std::string_view line,
-            const std::function<void(std::string)>& reply) {
+            const std::function<void(std::string, UniqueFd)>& reply) {
   boost::system::error_code bad;
   const json::value request = json::parse(line, bad);
   const json::value* name = !bad && request.is_object()  //
@@ -66,17 +66,23 @@ void answer(const CommandTable& commands, std::string_view line,
                                 : nullptr;
   if (name == nullptr || !name->is_string())
     return reply(
-        error_answer(R"(expected a JSON object on one line, such as {"command":"status"})"));
+        error_answer(R"(expected a JSON object on one line, such as {"command":"status"})"), {});
 
   const std::string_view wanted = name->get_string();
-  if (wanted == kHelp) return reply(ok_answer(help_of(commands)));
+  if (wanted == kHelp) return reply(ok_answer(help_of(commands)), {});
   const auto command = commands.find(wanted);
   if (command == commands.end())
-    return reply(error_answer(
-        fmt::format("unknown command '{}': expected one of {}", wanted, names_of(commands))));
+    return reply(error_answer(fmt::format("unknown command '{}': expected one of {}", wanted,
+                                          names_of(commands))),
+                 {});
   const auto done = [reply](const Command::Answer& result) {
-    reply(result ? ok_answer(*result) : error_answer(to_string(result.error())));
+    reply(result ? ok_answer(*result) : error_answer(to_string(result.error())), {});
   };
+  if (command->second.hand) {
+    auto handed = command->second.hand(request.get_object());
+    if (!handed) return done(handed.error());
+    return reply(ok_answer(handed->answer), std::move(handed->fd));
+  }
   if (command->second.begin) return command->second.begin(request.get_object(), done);
   done(command->second.run(request.get_object()));
 }

@@ -1,8 +1,10 @@
 #include "weir/admin/control_client.h"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
+#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -10,6 +12,8 @@
 #include <boost/asio/write.hpp>
 #include <boost/json/parse.hpp>
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 #include <utility>
 
 #include "weir/admin/json_text.h"
@@ -25,6 +29,8 @@ using boost::system::error_code;
 
 /// The status of 1,024 workers takes 0.4 MiB.
 constexpr std::size_t kAnswerMax = 16_MiB;
+/// Of one that may come with a descriptor.
+constexpr std::size_t kShortAnswerMax = 64_KiB;
 
 /// What a failed connect means to whoever typed weirctl.
 Error unreachable(const std::string& path, const error_code& error) {
@@ -49,6 +55,7 @@ struct Call {
   std::string input;
   error_code connected = asio::error::would_block;  // until the connect is done
   error_code answered = asio::error::would_block;   // until a line is there, or none will come
+  UniqueFd* fd = nullptr;                           // to be set to what comes with it
 
   void start(const std::string& path) {
     socket.async_connect(Unix::endpoint{path}, [this](const error_code& error) {
@@ -64,11 +71,37 @@ struct Call {
   }
 
   void read() {
+    if (fd != nullptr) return read_with_fd();
     asio::async_read_until(socket, asio::dynamic_buffer(input, kAnswerMax), '\n',
                            [this](const error_code& error, std::size_t bytes) {
                              answered = error;
                              input.resize(error ? 0 : bytes);
                            });
+  }
+
+  /// A short answer, which is sent at once and so is there at once.
+  void read_with_fd() {
+    socket.async_wait(Unix::socket::wait_read, [this](const error_code& error) {
+      answered = error ? error : error_code{asio::error::eof};
+      if (error) return;
+      input.resize(kShortAnswerMax);
+      iovec part{input.data(), input.size()};
+      alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> control{};
+      msghdr message{};
+      message.msg_iov = &part;
+      message.msg_iovlen = 1;
+      message.msg_control = control.data();
+      message.msg_controllen = control.size();
+      const ssize_t got = ::recvmsg(socket.native_handle(), &message, MSG_CMSG_CLOEXEC);
+      input.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+      const cmsghdr* const c = got > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+      if (c != nullptr && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+        int number = -1;
+        std::memcpy(&number, CMSG_DATA(c), sizeof number);
+        fd->reset(number);
+      }
+      if (input.ends_with('\n')) answered = {};
+    });
   }
 };
 
@@ -91,14 +124,17 @@ Result<json::object> unpacked(const std::string& path, std::string_view line) {
 
 }  // namespace
 
-Result<json::object> control_call(const std::string& path, const json::object& request,
-                                  std::chrono::milliseconds timeout) {
+namespace {
+
+Result<json::object> call_at(const std::string& path, const json::object& request,
+                             std::chrono::milliseconds timeout, UniqueFd* fd) {
   // Asio throws on a longer one.
   if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path))
     return Error{fmt::format("a control socket's path is 1 to {} bytes long",
                              sizeof(sockaddr_un::sun_path) - 1),
                  ""};
   Call call;
+  call.fd = fd;
   call.output = json_text(request) + '\n';
   call.start(path);
   call.io.run_for(timeout);
@@ -111,6 +147,19 @@ Result<json::object> control_call(const std::string& path, const json::object& r
     return Error{fmt::format("weir closed the connection at {} without an answer", path),
                  "try again"};
   return unpacked(path, call.input);
+}
+
+}  // namespace
+
+Result<json::object> control_call(const std::string& path, const json::object& request,
+                                  std::chrono::milliseconds timeout) {
+  return call_at(path, request, timeout, nullptr);
+}
+
+Result<json::object> control_call(const std::string& path, const json::object& request,
+                                  std::chrono::milliseconds timeout, UniqueFd& fd) {
+  fd.reset();
+  return call_at(path, request, timeout, &fd);
 }
 
 }  // namespace weir::admin

@@ -1,12 +1,16 @@
 #include "weir/admin/control_server.h"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 
+#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
+#include <cstddef>
+#include <cstring>
 #include <filesystem>
 #include <set>
 #include <utility>
@@ -94,8 +98,11 @@ class ControlServer::Impl::Connection : public std::enable_shared_from_this<Conn
     deadline_.cancel();
     const std::string line = input_.substr(0, bytes - 1);
     input_.erase(0, bytes);
-    answer(server_->commands_, line, [self = shared_from_this()](std::string reply) {
-      if (!self->server_->stopped_ && self->socket_.is_open())
+    answer(server_->commands_, line, [self = shared_from_this()](std::string reply, UniqueFd fd) {
+      if (self->server_->stopped_ || !self->socket_.is_open()) return;
+      if (fd)
+        self->hand(reply, fd.get());
+      else
         self->write(std::move(reply), After::read);
     });
   }
@@ -111,6 +118,25 @@ class ControlServer::Impl::Connection : public std::enable_shared_from_this<Conn
                         if (error || after == After::close) return self->close();
                         self->read();
                       });
+  }
+
+  /// A short answer with a descriptor, at once: who takes no such answers has no room for it.
+  void hand(std::string_view text, int fd) {
+    iovec part{const_cast<char*>(text.data()), text.size()};
+    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof fd)> control{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* const c = CMSG_FIRSTHDR(&message);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent != static_cast<ssize_t>(text.size())) return close();
+    read();
   }
 
   void set_deadline() {

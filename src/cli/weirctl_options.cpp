@@ -31,6 +31,7 @@ constexpr std::array kCommands{
     CommandRow{.name = "workers", .words = 1},
     CommandRow{.name = "steer", .words = 1},
     CommandRow{.name = "weight", .words = 2},
+    CommandRow{.name = "record"},
     CommandRow{.name = "upgrade"},
 };
 constexpr unsigned kSlotMax = kWorkersMax - 1;
@@ -43,6 +44,16 @@ bool set_watch(CtlOptions& options, std::string_view text) {
   if (!time || *time < std::chrono::milliseconds{100} || *time > std::chrono::hours{1})
     return false;
   options.watch = *time;
+  return true;
+}
+
+/// Likewise, up to a day.
+bool set_seconds(CtlOptions& options, std::string_view text) {
+  const auto seconds = parse_number(text, 1U, 86'400U);
+  const auto time = seconds ? std::chrono::seconds{*seconds} : parse_duration(text);
+  if (!time || *time < std::chrono::milliseconds{100} || *time > std::chrono::hours{24})
+    return false;
+  options.seconds = *time;
   return true;
 }
 
@@ -64,6 +75,13 @@ std::vector<Row<CtlOptions>> rows() {
         .accepts = "a number of seconds from 1 to 3600, or a time such as 500ms",
         .help = "again and again, this far apart, until interrupted"},
        set_watch},
+      {{.name = "seconds",
+        .value = "SECONDS",
+        .group = "Of the command record",
+        .otherwise = "until interrupted",
+        .accepts = "a number of seconds from 1 to 86400, or a time such as 500ms",
+        .help = "record for so long"},
+       set_seconds},
       {{.name = "binary",
         .value = "PATH",
         .group = "Of the command upgrade",
@@ -217,6 +235,7 @@ Manual weirctl_manual() {
   manual.synopsis.push_back("[--control PATH] workers N");
   manual.synopsis.push_back("[--control PATH] steer POLICY");
   manual.synopsis.push_back("[--control PATH] weight SLOT W");
+  manual.synopsis.push_back("[--control PATH] record [--seconds SECONDS]");
   manual.synopsis.push_back("[--control PATH] upgrade [--binary PATH]");
   return manual;
 }

@@ -117,6 +117,7 @@ std::string EstateTerms::to_text() const {
                     {"settings", settings},
                     {"listens", std::move(addresses)}};
   if (set.any()) text["set"] = written(set);
+  if (recording_began_ns != 0) text["recording_began_ns"] = recording_began_ns;
   return json::serialize(text);
 }
 
@@ -144,6 +145,7 @@ Result<EstateTerms> EstateTerms::from_text(std::string_view text) {
   }
   if (const json::value* const set = object.if_contains("set"); set != nullptr && set->is_object())
     terms.set = read_set(set->get_object());
+  (void)read_number(object, "recording_began_ns", terms.recording_began_ns);
   return terms;
 }
 

@@ -143,6 +143,8 @@ EstateItems Master::estate_items() const {
     items.emplace_back(fmt::format("reader.{}", slot), inboxes_.reader(slot));
     items.emplace_back(fmt::format("writer.{}", slot), inboxes_.writer(slot));
   }
+  if (recording_ && !recording_->ended)
+    items.emplace_back("recording", recording_->pipe.native_handle());
   const steering::SteeringDescriptors steering = steering_.descriptors();
   items.emplace_back("table", steering.table);
   items.emplace_back("clients", steering.clients);
@@ -237,6 +239,7 @@ void Master::succeeded() {
   done->deadline.cancel();
   successor_ = done->pid;
   end_keeper();
+  recording_.reset();  // the new one has it
   spdlog::info("upgraded: process {} is in charge; this one ends with its workers", done->pid);
   if (on_succeeded_) on_succeeded_(done->kept_control);
   if (done->done) done->done(done->pid);
@@ -300,6 +303,7 @@ void Master::take_charge() {
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot)
     steering_.table().mark_serving(slot);
   order_hand_over();
+  tell_all_of_recording();
   hand_over_deadline_.expires_after(options_.stop_patience);
   hand_over_deadline_.async_wait([this](error_code error) {
     if (!error) kill_predecessors("did not end in time");

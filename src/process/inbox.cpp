@@ -66,11 +66,13 @@ bool is_shut(int reader) noexcept {
 bool may_have(LetterKind kind, std::size_t descriptors) noexcept {
   switch (kind) {
     case LetterKind::session:
-    case LetterKind::returned: return descriptors == 1;
+    case LetterKind::returned:
+    case LetterKind::record: return descriptors == 1;
     case LetterKind::give:
     case LetterKind::hand_over:
     case LetterKind::sums:
     case LetterKind::rules:
+    case LetterKind::record_end:
     case LetterKind::parted: return descriptors == 0;
     case LetterKind::joined: return descriptors > 0;
   }

@@ -149,6 +149,9 @@ Master::Master(asio::io_context& io, MasterOptions options, WorkerMain worker_ma
     before_has_died_ = inheritance->of_the_dead;
     inherited_ = std::move(inheritance->estate.terms);
     options_.terms.set = inherited_->set;
+    if (auto pipe = inheritance->estate.take("recording");
+        pipe && inherited_->recording_began_ns != 0)
+      go_on_recording({inherited_->recording_began_ns}, std::move(*pipe));
     options_.terms.set.forget_from(options_.workers);
     channel_.assign(asio::local::stream_protocol{}, inheritance->channel.release());
     // If not, the other bank: theirs are in use until they have ended.
@@ -225,6 +228,7 @@ void Master::start(std::uint32_t slot) {
   hang_watch_.started(slot, monotonic_now());
   await_word(slot);
   await_exit(slot);
+  tell_of_recording(slot);
 }
 
 /// The slot's load is its queue and nothing else, unless its worker counts what it accepts itself.
@@ -358,6 +362,7 @@ void Master::on_exit(std::uint32_t slot) {
     return start(slot);
   }
   const Duration pause = supervisor_.after_exit(slot, monotonic_now());
+  note_in_recording(slot);
   spdlog::error("slot {}: worker {} ended with {}; its successor starts {}", slot, pid,
                 describe(exit),
                 pause.count() == 0 ? "now" : fmt::format("in {}", format_duration(pause)));
@@ -529,6 +534,7 @@ void Master::tick() {
   steer_anew();
   end_hung_workers(now);
   post_rules();
+  tell_of_recording();
   if (!stopping_ && predecessors_.empty()) {
     look_at_resizing(now);
     look_at_balance(now);

@@ -8,6 +8,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
+#include <vector>
 
 #include "master_worker.h"
 #include "weir/process/master.h"
@@ -25,6 +26,15 @@ struct Master::Upgrade {
   boost::asio::steady_timer settled;  // while workers that were started meanwhile are waited for
   bool kept_control = false;          // by the new one: its file must not be removed
   UpgradeDone done;
+};
+
+struct Master::RecordingUnderWay {
+  explicit RecordingUnderWay(boost::asio::io_context& io) : pipe{io} {}
+
+  RecordOrder order{};
+  boost::asio::posix::stream_descriptor pipe;  // to write to; its error: nobody reads any more
+  std::vector<std::uint32_t> due;              // slots that are to be told of it, or of its end
+  bool ended = false;
 };
 
 struct Master::Keeper {

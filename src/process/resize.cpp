@@ -248,7 +248,8 @@ bool Master::forward_letters(std::uint32_t slot) {
       return true;
     }
     if (look == Inbox::Look::no_room) return false;
-    const bool session = look == Inbox::Look::letter && letter.fd;
+    const bool session = look == Inbox::Look::letter && (letter.kind == LetterKind::session ||
+                                                         letter.kind == LetterKind::returned);
     if (session) {
       const std::uint32_t target = emptiest_staying();
       switch (post(inboxes_.writer(target), letter.kind, letter.from, letter.content,

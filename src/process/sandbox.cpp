@@ -25,6 +25,7 @@ constexpr std::array kAllowed{
     SCMP_SYS(getpeername),
     SCMP_SYS(getsockname),
     SCMP_SYS(setsockopt),
+    SCMP_SYS(getsockopt),  // of a recording: a socket's number
     SCMP_SYS(shutdown),
     SCMP_SYS(close),
     // The log and the master's pipe.

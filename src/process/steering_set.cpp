@@ -33,7 +33,7 @@ std::string SteeringSet::to_string() const {
 // --- the master -------------------------------------------------------------------------------
 
 /// Not while another master gets ready, which has been told what is set already.
-Result<void> Master::may_set_steering() const {
+Result<void> Master::may_be_ordered() const {
   if (stopping_) return Error{"weir is stopping", ""};
   if (succeeded_) return Error{"a new master has taken over", "ask that one"};
   if (upgrade_ || !in_charge_) return Error{"an upgrade is under way", "try again when it is over"};
@@ -41,7 +41,7 @@ Result<void> Master::may_set_steering() const {
 }
 
 Result<steering::Policy> Master::steer(steering::Policy policy) {
-  if (auto may = may_set_steering(); !may) return may.error();
+  if (auto may = may_be_ordered(); !may) return may.error();
   const steering::Policy before = steering_.table().policy();
   options_.terms.set.policy = policy;
   steering_.table().set_policy(policy);
@@ -52,7 +52,7 @@ Result<steering::Policy> Master::steer(steering::Policy policy) {
 }
 
 Result<std::uint32_t> Master::set_weight(std::uint32_t slot, std::uint32_t weight) {
-  if (auto may = may_set_steering(); !may) return may.error();
+  if (auto may = may_be_ordered(); !may) return may.error();
   if (auto known = check_slot(slot); !known) return known.error();
   if (weight < 1 || weight > WEIR_WEIGHT_MAX)
     return Error{fmt::format("a weight of {}", weight),

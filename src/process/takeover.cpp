@@ -117,6 +117,7 @@ void Master::take_workers_over() {
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot) adopt_or_start(slot);
   keep_slots_that_went();
   apply_steering();
+  tell_all_of_recording();
   if (on_charge_) on_charge_();
   leave_to_successors();
   check_all_ready();

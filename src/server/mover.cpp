@@ -112,6 +112,11 @@ void Mover::read(Letter letter, Instant now) {
       if (const auto parted = content_of<process::SlotParted>(letter)) part(*parted);
       return;
     case LetterKind::rules: return note_rules(letter);
+    case LetterKind::record:
+    case LetterKind::record_end:
+      if (const auto order = content_of<process::RecordOrder>(letter))
+        recording_ = process::RecordingEnd{.order = *order, .pipe = std::move(letter.fd)};
+      return;
   }
   spdlog::error("a letter of an unknown kind, {}, was in this slot's inbox",
                 static_cast<std::uint32_t>(letter.kind));

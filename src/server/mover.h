@@ -36,6 +36,11 @@ class Mover final : public session::Carrier {
   void look(Instant now);
   /// The newest rules that the master has told since the last call; null: none.
   [[nodiscard]] std::unique_ptr<WorkerRules> take_rules() noexcept { return std::move(rules_); }
+  /// The last that the master has told of recordings since the last call: that one has begun, with
+  /// the pipe to write to, or, without, that it ends.
+  [[nodiscard]] std::optional<process::RecordingEnd> take_recording() noexcept {
+    return std::exchange(recording_, std::nullopt);
+  }
   /// When look() has something to do, beside what completions bring.
   [[nodiscard]] std::optional<Instant> next() const noexcept { return look_at_; }
 
@@ -81,7 +86,8 @@ class Mover final : public session::Carrier {
   process::Inbox inbox_;
   std::optional<process::HandOverOrder> hand_over_;
   std::optional<weir_row> sums_;
-  std::unique_ptr<WorkerRules> rules_;  // told, and not taken
+  std::unique_ptr<WorkerRules> rules_;              // told, and not taken
+  std::optional<process::RecordingEnd> recording_;  // likewise
 
   bool slot_is_gone_ = false;
   std::optional<Instant> look_at_;

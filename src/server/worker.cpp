@@ -11,6 +11,7 @@
 #include "acceptor.h"
 #include "drainer.h"
 #include "mover.h"
+#include "recorder.h"
 #include "weir/base/log.h"
 #include "weir/process/privileges.h"
 #include "weir/process/sandbox.h"
@@ -166,7 +167,8 @@ int Worker::run() {
     }
     const Instant woke = std::exchange(now_, monotonic_now());
     slot_.woke(now_);
-    const unsigned completions = ring_.reap([this](const io::Completion& c) { dispatch(c); });
+    const unsigned completions =
+        recorder_ ? reap_recorded() : ring_.reap([this](const io::Completion& c) { dispatch(c); });
     sessions_.finish_sends(now_);
     buffers_.end_batch();
     sessions_.run_deadlines(now_);
@@ -174,10 +176,12 @@ int Worker::run() {
     mover_->look(now_);
     take_sums();
     if (const auto rules = mover_->take_rules()) adopt(std::move(*rules));
+    follow_recording();
     acceptor_->look(now_, sessions_.traffic().ended != ends_reported_);
     report_turn(woke, sleeps, completions);
     if (mover_->hand_over()) hand_over();
   }
+  recorder_.reset();
   // Nothing is left of its own: to whoever waits for the slot this is as good as a handover.
   if (slot_.owns() && sessions_.count() == 0) slot_.let_go();
   if (let_go_with_) mover_->post_sums(steering::sums_since(slot_.row(), *let_go_with_));
@@ -218,6 +222,37 @@ void Worker::adopt(WorkerRules rules) {
   acceptor_->judge_by(options_.rules.hang_threshold);
   ++tick_;  // the tick under way may be too far off, and is passed over
   arm_tick();
+}
+
+// --- recording --------------------------------------------------------------------------------
+
+void Worker::follow_recording() {
+  if (auto told = mover_->take_recording()) {
+    const bool known = recorder_ && recorder_->order().began_ns == told->order.began_ns;
+    if (told->pipe && !known) {
+      recorder_.reset();  // it has one witness at a time
+      recorder_ = std::make_unique<Recorder>(sessions_, std::move(told->pipe), told->order, now_);
+      spdlog::debug("records its sessions");
+    } else if (!told->pipe && known) {
+      recorder_->end(now_);
+    }
+  }
+  if (!recorder_ || !recorder_->is_over()) return;
+  recorder_.reset();
+  spdlog::debug("records no more");
+}
+
+unsigned Worker::reap_recorded() {
+  recorder_->begin_turn(now_);
+  const unsigned completions = ring_.reap([this](const io::Completion& c) {
+    const Op op = c.tag.operation();
+    if (op != Op::receive && op != Op::send) return dispatch(c);
+    recorder_->before(static_cast<std::uint32_t>(c.tag.slot));
+    dispatch(c);
+    recorder_->after();
+  });
+  recorder_->count_sends();
+  return completions;
 }
 
 // --- stopping ---------------------------------------------------------------------------------
@@ -344,6 +379,7 @@ std::optional<Duration> Worker::sleep_limit(Instant now) const {
   if (mover_->next() && *mover_->next() <= now) return Duration::zero();
   if (sessions_.waits_to_leave()) return session::Sessions::kLeaveAgain;
   if (let_go_with_) return kGiveAgain;
+  if (recorder_ && recorder_->waits()) return Recorder::kWriteAgain;
   if (options_.rules.hang_threshold.count() > 0) return std::nullopt;
   std::optional<Duration> limit;
   const auto at_most = [&](Duration d) { limit = limit ? std::min(*limit, d) : d; };

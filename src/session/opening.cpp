@@ -135,6 +135,7 @@ void Sessions::open(Session& session, const wire::UpgradeParser& accepted, Insta
   session.counted_open = true;
   session.opened = true;
   enter(session, State::open, now);
+  if (witness_ != nullptr) witness_->came(session, session.backlog_bytes());
   call_handler(session, [this](Peer& peer) { handler_.on_open(peer); });
 }
 

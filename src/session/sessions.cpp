@@ -195,6 +195,7 @@ void Sessions::tell_closed(Session& session, CloseCode code) {
 
 void Sessions::free_if_done(Session& session) {
   if (session.state != State::releasing || session.receive_armed || session.send_in_flight) return;
+  if (witness_ != nullptr && session.counted_open) witness_->went(session);
   ring_.close(session.fd);
   session.fd = -1;
   give_back_blocks(session);

@@ -207,6 +207,7 @@ Result<void> Sessions::arrive(UniqueFd& fd, std::span<const std::byte> packed, b
   session.opened = true;
   session.state = State::open;
   timers_.arm(session.slot, deadline(session));
+  if (witness_ != nullptr) witness_->came(session, 0);
   call_handler(session, [&](Peer& peer) { handler_.on_arrive(peer, parcel.app_state); });
   keep_receiving(session);
   return {};

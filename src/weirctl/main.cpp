@@ -10,6 +10,7 @@
 #include <string_view>
 #include <thread>
 
+#include "record.h"
 #include "weir/admin/control_client.h"
 #include "weir/admin/json_text.h"
 #include "weir/admin/status.h"
@@ -156,6 +157,12 @@ Result<void> weight(const CtlOptions& options) {
                            *options.weight, was_in(*answer), note_in(*answer)));
 }
 
+Result<void> record(const CtlOptions& options) {
+  const auto trace = weir::ctl::record(options);
+  if (!trace) return trace.error();
+  return print(*trace);
+}
+
 /// The parser let no other command through.
 Result<void> carry_out(const CtlOptions& options) {
   if (options.command == "reload") return reload(options);
@@ -165,6 +172,7 @@ Result<void> carry_out(const CtlOptions& options) {
   if (options.command == "upgrade") return upgrade(options);
   if (options.command == "workers") return workers(options);
   if (options.command == "steer") return steer(options);
+  if (options.command == "record") return record(options);
   if (options.command == "weight") return weight(options);
   return show_status(options);
 }

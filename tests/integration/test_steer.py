@@ -295,6 +295,7 @@ class LastingTest(SteerTest):
         """Whether its workers are taken on, or others take over from them."""
         server = self.start_succession(*NEVER_HUNG, workers=2)
         self.set_some(server)
+        policy = "weighted-round-robin"
         for more in ((), ("--idle-timeout", "77s")):
             server.kill_master()
             server = self.start_succession(
@@ -302,7 +303,9 @@ class LastingTest(SteerTest):
             )
             if more:
                 server.await_log(r"^the workers of before have ended")
-            self.holds(server)
+            self.assertEqual(self.in_force(server), (policy, [3, 1]))
+            policy = "two-choices"
+            self.told(server, "steer", policy)
 
     @needs_ebpf
     def test_until_a_reload_whatever_else_it_changes(self):

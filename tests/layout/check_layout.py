@@ -19,9 +19,11 @@ ALLOWED = {
     # weirctl shares the flag machinery and nothing of weir's own options.
     "weirctl": {"admin", "base", "cli/control_path.h", "cli/ctl_options.h"},
     "cli": {"base", "steering/policy.h", "wire/deflate.h"},
-    # Of process, what runs in a worker: its word to the master, its inbox, and its sandbox.
+    # Of process, what runs in a worker: its word to the master, its inbox, and its sandbox. Of admin,
+    # what a worker writes to weirctl.
     "server": {"apps", "session", "steering", "io", "tls", "wire", "process/worker_link.h",
-               "process/inbox.h", "process/privileges.h", "process/sandbox.h", "base"},
+               "process/inbox.h", "process/privileges.h", "process/sandbox.h",
+               "admin/recording.h", "base"},
     "apps": {"session", "base"},
     "admin": {"steering", "base"},
     "process": {"steering", "base"},

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "weir/base/result.h"
+#include "weir/base/unique_fd.h"
 
 namespace weir::admin {
 
@@ -15,5 +16,12 @@ namespace weir::admin {
 [[nodiscard]] Result<boost::json::object> control_call(const std::string& path,
                                                        const boost::json::object& request,
                                                        std::chrono::milliseconds timeout);
+
+/// The same of a command whose answer comes with a descriptor, which it sets `fd` to; where none
+/// comes, to none.
+[[nodiscard]] Result<boost::json::object> control_call(const std::string& path,
+                                                       const boost::json::object& request,
+                                                       std::chrono::milliseconds timeout,
+                                                       UniqueFd& fd);
 
 }  // namespace weir::admin

@@ -44,6 +44,12 @@ struct Command {
   /// the same thread. Its client waits; other clients do not.
   std::function<void(const boost::json::object& request, std::function<void(Answer)> done)> begin =
       nullptr;
+  /// Instead of either, for an answer with which a descriptor may go (SCM_RIGHTS).
+  struct Handed {
+    boost::json::object answer;
+    UniqueFd fd;  // none: -1
+  };
+  std::function<Result<Handed>(const boost::json::object& request)> hand = nullptr;
 };
 
 /// The command "status", which answers {"status":{...}} with what `now` returns.

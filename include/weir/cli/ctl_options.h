@@ -26,10 +26,11 @@ struct CtlOptions {
   std::optional<std::chrono::nanoseconds> watch;  // status: again and again, this far apart
   std::optional<unsigned> slot;                   // drain, weight: always set
   std::optional<MoveWords> move;                  // move: always set
-  std::string binary;                             // upgrade: absolute; empty: the running one's
-  std::optional<unsigned> workers;                // workers: always set, 1..1024
-  std::string policy;                             // steer: never empty; weir knows which there are
-  std::optional<unsigned> weight;                 // weight: always set, 1..1000
+  std::optional<std::chrono::nanoseconds> seconds;  // record: for so long; else until interrupted
+  std::string binary;                               // upgrade: absolute; empty: the running one's
+  std::optional<unsigned> workers;                  // workers: always set, 1..1024
+  std::string policy;              // steer: never empty; weir knows which there are
+  std::optional<unsigned> weight;  // weight: always set, 1..1000
 };
 
 /// Reads the command line. `default_control` is default_control_path(). Never throws.

@@ -14,6 +14,7 @@
 //   array.A        and its socket array
 //   vault          certificates and ticket keys; none without TLS
 //   control        the listening control socket; none without one
+//   recording      the writing end of a recording's pipe; none without one
 #pragma once
 
 #include <cstdint>
@@ -60,6 +61,8 @@ struct EstateTerms {
   /// What holds instead of its configuration. Optional in the text, as all that was added since the
   /// first version: one that does not know it steers as configured.
   SteeringSet set{};
+  /// When the recording began whose pipe is in the estate; 0: none is. Optional likewise.
+  std::uint64_t recording_began_ns = 0;
 
   [[nodiscard]] std::string to_text() const;
   /// Takes members that it does not know for a later version's, and leaves them out.

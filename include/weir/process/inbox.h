@@ -21,6 +21,7 @@
 #include "weir/base/result.h"
 #include "weir/base/unique_fd.h"
 #include "weir/process/estate.h"
+#include "weir/process/recording.h"
 
 namespace weir::process {
 
@@ -57,14 +58,16 @@ class Inboxes {
 
 /// What a letter is.
 enum class LetterKind : std::uint32_t {
-  session = 1,    // a socket and its session's parcel
-  returned = 2,   // the same, from one who could not take it
-  give = 3,       // a GiveOrder
-  hand_over = 4,  // a HandOverOrder
-  sums = 5,       // a weir_row: what a worker counted after it had handed over
-  joined = 6,     // a SlotJoined, with its descriptors
-  parted = 7,     // a SlotParted
-  rules = 8,      // what the worker is to keep to from now on; made and read by its server part
+  session = 1,      // a socket and its session's parcel
+  returned = 2,     // the same, from one who could not take it
+  give = 3,         // a GiveOrder
+  hand_over = 4,    // a HandOverOrder
+  sums = 5,         // a weir_row: what a worker counted after it had handed over
+  joined = 6,       // a SlotJoined, with its descriptors
+  parted = 7,       // a SlotParted
+  rules = 8,        // what the worker is to keep to from now on; made and read by its server part
+  record = 9,       // a RecordOrder, with the pipe's writing end
+  record_end = 10,  // a RecordOrder: that one ends
 };
 
 /// To the worker of the slot: give so many sessions to the worker of slot `target`.
@@ -103,7 +106,7 @@ struct Letter {
   LetterKind kind{};
   std::uint32_t from = 0;              // slot of who posted it; of the reader, for orders
   std::span<const std::byte> content;  // lent until the next look
-  UniqueFd fd;                         // the session's socket
+  UniqueFd fd;                         // the session's socket, or the pipe of a recording
   std::vector<UniqueFd> joined;        // the descriptors of a SlotJoined
 };
 

@@ -64,6 +64,7 @@
 #include "weir/process/notify_socket.h"
 #include "weir/process/privileges.h"
 #include "weir/process/rebalancer.h"
+#include "weir/process/recording.h"
 #include "weir/process/retirement.h"
 #include "weir/process/service_report.h"
 #include "weir/process/supervisor.h"
@@ -208,6 +209,12 @@ class Master {
   /// From here on policy and weights are those of the options. Returns what was set instead.
   SteeringSet end_steering_set();
 
+  /// Begins to record what sessions do: see recording.h. Fails while another recording, or an
+  /// upgrade, is under way.
+  [[nodiscard]] Result<RecordingEnd> record();
+  /// Has that recording end. Fails where it is not under way.
+  [[nodiscard]] Result<void> end_recording(RecordOrder order);
+
   /// Has the worker of `slot` close its sessions and end, and a fresh one take the slot; nothing
   /// new is steered there meanwhile. Returns as soon as that has begun. Fails for a slot that there
   /// is not, or whose worker does not serve.
@@ -243,6 +250,7 @@ class Master {
   struct Upgrade;
   struct Predecessor;
   struct Keeper;
+  struct RecordingUnderWay;
 
   /// What set_workers() has begun and is not over.
   struct Resizing {
@@ -307,11 +315,17 @@ class Master {
   void look_at_balance(Instant now);
   void post_rules();
   void set_steering(const steering::TableOptions& next);
-  [[nodiscard]] Result<void> may_set_steering() const;
+  [[nodiscard]] Result<void> may_be_ordered() const;
   [[nodiscard]] steering::Policy policy_in_force() const;
   [[nodiscard]] std::vector<std::uint32_t> weights_in_force(std::uint32_t slots) const;
   void publish_weights();
   void apply_steering();
+
+  void go_on_recording(RecordOrder order, UniqueFd writer);
+  void tell_all_of_recording();
+  void tell_of_recording(std::uint32_t slot);
+  void tell_of_recording();
+  void note_in_recording(std::uint32_t slot);
   void sample_busy(Instant now);
   [[nodiscard]] ServiceState service_state(Instant now);
   void tell_manager();
@@ -389,6 +403,7 @@ class Master {
   std::unique_ptr<Keeper>
       keeper_;  // null before this master is ready, and without a control socket
   bool in_charge_ = true;
+  std::unique_ptr<RecordingUnderWay> recording_;  // null: none is, and all know that
   std::function<Result<std::string>()> on_reload_;
   std::vector<std::byte> rules_;          // the last that adopt() was given
   std::vector<std::uint32_t> rules_due_;  // slots whose inboxes had no room for them

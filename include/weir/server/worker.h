@@ -48,6 +48,7 @@ namespace weir::server {
 class Acceptor;
 class Mover;
 class Drainer;
+class Recorder;
 enum class DrainFor : std::uint8_t;
 
 struct WorkerOptions {
@@ -114,6 +115,8 @@ class Worker {
   void take_sums();
   void drain(DrainFor purpose, std::size_t sessions);
   void end_if_emptied();
+  void follow_recording();
+  [[nodiscard]] unsigned reap_recorded();
   void report_ends();
   void report_turn(Instant woke, Instant sleeps, unsigned completions);
   [[nodiscard]] std::optional<Duration> sleep_limit(Instant now) const;
@@ -136,6 +139,7 @@ class Worker {
   std::unique_ptr<Acceptor> acceptor_;   // null until the slot is ours
   std::unique_ptr<Mover> mover_;         // likewise
   std::unique_ptr<Drainer> drainer_;     // null until a signal, or an order
+  std::unique_ptr<Recorder> recorder_;   // null while nobody records
   std::optional<weir_row> let_go_with_;  // the row as it was when the slot was let go
   Instant gave_at_{};
   std::uint64_t gave_upgraded_ = 0;

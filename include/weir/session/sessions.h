@@ -43,6 +43,7 @@
 // that is no upgrade, the same to end its direction.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <memory>
@@ -64,6 +65,7 @@
 #include "weir/session/handler.h"
 #include "weir/session/parcel.h"
 #include "weir/session/session.h"
+#include "weir/session/witness.h"
 #include "weir/tls/context.h"
 
 namespace weir::session {
@@ -205,6 +207,24 @@ class Sessions {
   /// the frame that it has begun (what it inflates to is held against the new limit). The app's
   /// name stays.
   void rules_changed(Instant now);
+
+  /// From now on it is told of sessions, borrowed; null: nobody is.
+  void watch_by(Witness* witness) noexcept { witness_ = witness; }
+  /// Calls `call(const Session&)` for each session: open, or on its way to its end.
+  template <class Call>
+  void each_open(Call call) const {
+    for (const auto& chunk : slab_)
+      for (const Session& session : *chunk)
+        if (session.state != State::free && session.counted_open) call(session);
+  }
+  /// Before finish_sends(): calls `call(place, bytes)` for what that is going to count as sent.
+  template <class Call>
+  void each_tried_send(Call call) const {
+    if (!ring_.everything_answered()) return;
+    for (const Outgoing& out : sent_)
+      call(out.slot,
+           out.result == kWhole ? out.size : static_cast<std::uint32_t>(std::max(out.result, 0)));
+  }
 
   /// Connections adopted and not ended.
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
@@ -384,6 +404,7 @@ class Sessions {
   std::optional<wire::Inflater> inflater_;  // without context takeover; takes any window
   std::vector<std::byte> plaintext_;        // of one TLS record; empty without TLS
   Carrier* carrier_ = nullptr;
+  Witness* witness_ = nullptr;
   std::unique_ptr<Packing> packing_;
   std::vector<WaitingToLeave> waiting_to_leave_;
   std::size_t give_next_ = 0;  // the place that give() looked at last

@@ -22,7 +22,7 @@ CommandTable some_commands() {
 
 std::string answered(const CommandTable& table, std::string_view line) {
   std::string reply;
-  answer(table, line, [&reply](std::string text) { reply = std::move(text); });
+  answer(table, line, [&reply](std::string text, const UniqueFd&) { reply = std::move(text); });
   return reply;
 }
 
@@ -67,13 +67,15 @@ TEST(Answer, MayComeLater) {
         finish = std::move(done);
       }};
   std::string reply;
-  answer(table, R"({"command":"upgrade"})", [&reply](std::string text) { reply = text; });
+  answer(table, R"({"command":"upgrade"})",
+         [&reply](std::string text, const UniqueFd&) { reply = text; });
   EXPECT_EQ(reply, "");
   boost::json::object members;
   members["pid"] = 7;
   finish(members);
   EXPECT_EQ(reply, "{\"ok\":true,\"pid\":7}\n");
-  answer(table, R"({"command":"upgrade"})", [&reply](std::string text) { reply = text; });
+  answer(table, R"({"command":"upgrade"})",
+         [&reply](std::string text, const UniqueFd&) { reply = text; });
   finish(Error{"no such binary", "name one"});
   EXPECT_EQ(reply, "{\"ok\":false,\"error\":\"no such binary; name one\"}\n");
 }

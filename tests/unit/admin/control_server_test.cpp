@@ -1,17 +1,21 @@
 // The control server over a real Unix socket, its io_context in a thread beside the test.
 #include "weir/admin/control_server.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include <array>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <filesystem>
 #include <functional>
 #include <future>
+#include <iterator>
 #include <thread>
 
 #include "temp_directory.h"
@@ -24,6 +28,15 @@ namespace {
 using namespace std::chrono_literals;
 using boost::json::object;
 
+/// A descriptor with the answer, unless none is asked for.
+Result<Command::Handed> hand_file(const object& request) {
+  if (request.contains("fail")) return Error{"no such file", ""};
+  if (request.contains("none")) return Command::Handed{.answer = {{"bytes", 0}}, .fd = {}};
+  Command::Handed handed{.answer = {{"bytes", 5}}, .fd = UniqueFd{::memfd_create("file", 0)}};
+  EXPECT_EQ(::write(handed.fd.get(), "hello", 5), 5);
+  return handed;
+}
+
 CommandTable commands() {
   CommandTable table;
   table["status"] = {"", [](const object&) -> Result<object> {
@@ -32,6 +45,7 @@ CommandTable commands() {
   table["large"] = {"", [](const object&) -> Result<object> {
                       return object{{"text", std::string(4'000'000, 'x')}};
                     }};
+  table["file"] = {.help = "", .run = nullptr, .begin = nullptr, .hand = hand_file};
   return table;
 }
 
@@ -258,12 +272,51 @@ TEST(ControlCall, ReturnsTheAnswersMembers) {
   EXPECT_EQ(large->at("text").as_string().size(), 4'000'000U);
 }
 
+TEST(ControlCall, TakesTheDescriptorThatComesWithAnAnswer) {
+  const Server server{kPatient};
+  UniqueFd fd;
+  const auto answer = control_call(server.path(), {{"command", "file"}}, 10s, fd);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(*answer, (object{{"bytes", 5}}));
+  ASSERT_TRUE(fd);
+  EXPECT_EQ(::fcntl(fd.get(), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+  std::array<char, 8> bytes{};
+  ASSERT_EQ(::pread(fd.get(), bytes.data(), bytes.size(), 0), 5);
+  EXPECT_EQ((std::string_view{bytes.data(), 5}), "hello");
+
+  const auto without = control_call(server.path(), {{"command", "file"}, {"none", true}}, 10s, fd);
+  ASSERT_TRUE(without);
+  EXPECT_EQ(*without, (object{{"bytes", 0}}));
+  EXPECT_FALSE(fd);
+  const auto refused = control_call(server.path(), {{"command", "file"}, {"fail", true}}, 10s, fd);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(to_string(refused.error()), "no such file");
+}
+
+TEST(ControlServer, GoesOnAfterAnAnswerWithADescriptorAndKeepsNone) {
+  const Server server{kPatient};
+  const Client client{server.path()};
+  const auto count = [] {
+    return std::distance(std::filesystem::directory_iterator{"/proc/self/fd"}, {});
+  };
+  client.send(kRequest);
+  EXPECT_EQ(client.line(), kAnswer);
+  const auto before = count();
+  for (int i = 0; i < 3; ++i) {  // a reader that takes no descriptor has it closed
+    client.send("{\"command\":\"file\"}\n");
+    EXPECT_EQ(client.line(), "{\"ok\":true,\"bytes\":5}\n");
+  }
+  client.send(kRequest);
+  EXPECT_EQ(client.line(), kAnswer);
+  EXPECT_EQ(count(), before);
+}
+
 TEST(ControlCall, SaysWhatWentWrongAndWhatHelps) {
   const Server server{kPatient};
   const auto refused = control_call(server.path(), {{"command", "stop"}}, 10s);
   ASSERT_FALSE(refused);
   EXPECT_EQ(to_string(refused.error()),
-            "unknown command 'stop': expected one of large, status, help");
+            "unknown command 'stop': expected one of file, large, status, help");
 
   const TempDirectory directory;
   const auto nobody = control_call(directory / "s", {{"command", "status"}}, 10s);

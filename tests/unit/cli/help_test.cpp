@@ -82,12 +82,16 @@ TEST(Help, OfWeirctlIsGolden) {
        weirctl [--control PATH] workers N
        weirctl [--control PATH] steer POLICY
        weirctl [--control PATH] weight SLOT W
+       weirctl [--control PATH] record [--seconds SECONDS]
        weirctl [--control PATH] upgrade [--binary PATH]
 weirctl: ask a running weir what it does, steer and reload it, change its workers, upgrade it.
 
 Of the command status:
   --json                        print the status as one JSON object on one line
   --watch SECONDS               again and again, this far apart, until interrupted (default once)
+
+Of the command record:
+  --seconds SECONDS             record for so long (default until interrupted)
 
 Of the command upgrade:
   --binary PATH                 the weir to upgrade to (default the file that the running weir was

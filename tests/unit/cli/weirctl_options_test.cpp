@@ -71,6 +71,21 @@ TEST(WeirctlOptions, WeightTakesASlotAndAWeight) {
   }
 }
 
+TEST(WeirctlOptions, RecordTakesSecondsOrATime) {
+  using namespace std::chrono_literals;
+  const std::pair<const char*, std::chrono::nanoseconds> cases[] = {
+      {"1", 1s}, {"86400", 24h}, {"100ms", 100ms}, {"1m", 60s}};
+  for (const auto& [text, time] : cases) {
+    const auto outcome = parse_words({"record", "--seconds", text});
+    ASSERT_TRUE(std::holds_alternative<CtlOptions>(outcome)) << text;
+    EXPECT_EQ(std::get<CtlOptions>(outcome).command, "record");
+    EXPECT_EQ(std::get<CtlOptions>(outcome).seconds, time) << text;
+  }
+  const auto outcome = parse_words({"record"});
+  ASSERT_TRUE(std::holds_alternative<CtlOptions>(outcome));
+  EXPECT_FALSE(std::get<CtlOptions>(outcome).seconds);
+}
+
 TEST(WeirctlOptions, MoveTakesACountAndTwoSlots) {
   const auto outcome = parse_words({"move", "1000000", "0", "1023"});
   ASSERT_TRUE(std::holds_alternative<CtlOptions>(outcome));
@@ -88,10 +103,10 @@ TEST(WeirctlOptions, MistakesAreNamedInOneLine) {
   const std::pair<std::vector<const char*>, std::string> cases[] = {
       {{},
        "weirctl: a command is missing: expected status, reload, drain, "
-       "rebalance, move, workers, steer, weight, upgrade"},
+       "rebalance, move, workers, steer, weight, record, upgrade"},
       {{"start"},
        "weirctl: 'start' is no command: expected status, reload, drain, "
-       "rebalance, move, workers, steer, weight, upgrade"},
+       "rebalance, move, workers, steer, weight, record, upgrade"},
       {{"drain"},
        "weirctl: drain: which worker is missing: expected the number of a slot, as weirctl status "
        "shows it"},
@@ -138,6 +153,14 @@ TEST(WeirctlOptions, MistakesAreNamedInOneLine) {
       {{"workers", "2", "3"}, "weirctl: workers takes no '3'; --help shows its flags"},
       {{"status", "now"}, "weirctl: status takes no 'now'; --help shows its flags"},
       {{"status", "--jason"}, "weirctl: unknown flag '--jason'; did you mean --json?"},
+      {{"record", "10"}, "weirctl: record takes no '10'; --help shows its flags"},
+      {{"record", "--seconds=0"},
+       "weirctl: --seconds: '0' is not accepted: expected a number of seconds from 1 to 86400, or "
+       "a "
+       "time such as 500ms"},
+      {{"record", "--seconds=86401"},
+       "weirctl: --seconds: '86401' is not accepted: expected a number of seconds from 1 to 86400, "
+       "or a time such as 500ms"},
       {{"status", "--watch=0"}, fmt::format("weirctl: --watch: '0' {}", watch)},
       {{"status", "--watch=3601"}, fmt::format("weirctl: --watch: '3601' {}", watch)},
       {{"status", "--watch=99ms"}, fmt::format("weirctl: --watch: '99ms' {}", watch)},

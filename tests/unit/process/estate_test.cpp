@@ -89,6 +89,15 @@ TEST(EstateTerms, OfWhatWasSetTakeWhatThisVersionKnows) {
     EXPECT_EQ(set_of(none), SteeringSet{}) << none;
 }
 
+TEST(EstateTerms, HaveTheRecordingWhereOneIsUnderWay) {
+  EstateTerms recording = terms();
+  recording.recording_began_ns = 12'345'678'901'234;
+  const std::string text = recording.to_text();
+  EXPECT_TRUE(text.ends_with(R"(,"recording_began_ns":12345678901234})")) << text;
+  EXPECT_EQ(EstateTerms::from_text(text)->recording_began_ns, 12'345'678'901'234U);
+  EXPECT_EQ(EstateTerms::from_text(terms().to_text())->recording_began_ns, 0U);
+}
+
 TEST(SteeringSet, GoesOverWhatIsConfigured) {
   using Weights = std::vector<std::uint32_t>;
   SteeringSet set;

@@ -221,6 +221,30 @@ TEST_F(InboxTest, RulesHaveNoSocketWhateverTheirSize) {
   }
 }
 
+TEST_F(InboxTest, ARecordingBeginsWithAPipeAndEndsWithout) {
+  const RecordOrder order{.began_ns = 4'711};
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const UniqueFd reader{ends[0]};
+  const UniqueFd writer{ends[1]};
+  ASSERT_EQ(post(inboxes_->writer(1), LetterKind::record, 1, content_of(order), writer.get()),
+            Posted::posted);
+  ASSERT_EQ(post(inboxes_->writer(1), LetterKind::record_end, 1, content_of(order)),
+            Posted::posted);
+  Inbox inbox{inboxes_->reader(1)};
+  Letter letter;
+  for (const LetterKind kind : {LetterKind::record, LetterKind::record_end}) {
+    ASSERT_EQ(inbox.look(letter), Inbox::Look::letter);
+    EXPECT_EQ(letter.kind, kind);
+    EXPECT_EQ(static_cast<bool>(letter.fd), kind == LetterKind::record);
+    ASSERT_EQ(letter.content.size(), sizeof order);
+    EXPECT_EQ(std::memcmp(letter.content.data(), &order, sizeof order), 0);
+    inbox.take_off();
+  }
+  ASSERT_EQ(post(inboxes_->writer(1), LetterKind::record, 1, content_of(order)), Posted::posted);
+  EXPECT_EQ(inbox.look(letter), Inbox::Look::damaged) << "without a pipe";
+}
+
 TEST_F(InboxTest, SessionsComeWithTheirSocketsWhateverTheirSize) {
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, Inbox::kInlineBytesMax,
                                  Inbox::kInlineBytesMax + 1, std::size_t{3} << 20}) {
