@@ -309,6 +309,15 @@ std::string weirctl_page() {
             "--weights says nothing all have 1, and so has a worker that comes later. A note is "
             "printed where the policy does not heed it.");
   page.item(
+      "record", "",
+      "Records what sessions do and prints it as a trace, once the time of --seconds is over, "
+      "or SIGINT or SIGTERM has come: a line a session, in the order of arrival, with its "
+      "client's address, how long it stayed, how many messages it sent, the microseconds of a "
+      "worker's CPU for one of them and the bytes of all, both ways. Sessions that are there "
+      "when it begins arrive then, and those that are there as it ends leave then. A session "
+      "that moves to another worker is one line, also through an upgrade. What is missing is "
+      "told in comments at the end. One recording at a time; killing weirctl ends it as well.");
+  page.item(
       "upgrade", "",
       "Has a new weir take over, with every session; see UPGRADING in weir(8). Returns once it "
       "is in charge, or with the reason why the old one goes on.");

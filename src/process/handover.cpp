@@ -377,6 +377,7 @@ void Master::on_end_of(Predecessor& predecessor) {
   if (steering_.table().clear_owner(slot, predecessor.tenure.pid)) {
     spdlog::error("slot {}: worker {} died before it handed over", slot, predecessor.tenure.pid);
     count_queue(slot);
+    note_in_recording(slot);
   }
   steering_.clients().forget(slot, predecessor.tenure.bank);
 }

@@ -349,6 +349,8 @@ void Master::on_exit(std::uint32_t slot) {
   }
   if (!in_charge_)
     return give_up({fmt::format("a worker ended with {} before it served", describe(exit)), ""});
+  const bool in_order = not_ours || (exit.si_code == CLD_EXITED && exit.si_status == 0);
+  if (!in_order) note_in_recording(slot);
   worker.pause.cancel();
   if (goes(slot) && worker.closed) {
     if (exit.si_code != CLD_EXITED || exit.si_status != 0)
@@ -356,13 +358,11 @@ void Master::on_exit(std::uint32_t slot) {
     slot_is_left(slot);
     return finish_retiring_if_left();
   }
-  const bool in_order = not_ours || (exit.si_code == CLD_EXITED && exit.si_status == 0);
   if (worker.state == WorkerState::draining && in_order) {
     spdlog::info("slot {}: worker {} has drained; its successor starts now", slot, pid);
     return start(slot);
   }
   const Duration pause = supervisor_.after_exit(slot, monotonic_now());
-  note_in_recording(slot);
   spdlog::error("slot {}: worker {} ended with {}; its successor starts {}", slot, pid,
                 describe(exit),
                 pause.count() == 0 ? "now" : fmt::format("in {}", format_duration(pause)));

@@ -38,11 +38,12 @@ Result<RecordingEnd> Master::record() {
   const RecordOrder order{.began_ns = to_ns(monotonic_now())};
   spdlog::info("recording sessions");
   go_on_recording(order, std::move(writer));
+  tell_all_of_recording();
   if (ready_once_) renew_keeper();
   return RecordingEnd{.order = order, .pipe = std::move(reader)};
 }
 
-/// Has every worker take part in a recording, whoever began it.
+/// Whoever began it.
 void Master::go_on_recording(RecordOrder order, UniqueFd writer) {
   recording_ = std::make_unique<RecordingUnderWay>(io_);
   recording_->order = order;
@@ -52,11 +53,12 @@ void Master::go_on_recording(RecordOrder order, UniqueFd writer) {
                               [this, order](boost::system::error_code error) {
                                 if (!error) (void)end_recording(order);
                               });
-  if (in_charge_) tell_all_of_recording();
 }
 
 Result<void> Master::end_recording(RecordOrder order) {
   if (succeeded_) return Error{"a new master has taken over", "ask that one"};
+  if (upgrade_)  // the new one has been told that it goes on
+    return Error{"an upgrade is under way", "try again when it is over"};
   if (!recording_ || recording_->ended || recording_->order.began_ns != order.began_ns)
     return Error{"that recording is not under way", "it has ended, or was never begun"};
   spdlog::info("the recording ends");

@@ -25,8 +25,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds kAnswerWithin{5'000};
 /// At the end, for a worker to say something more: one that hangs says nothing.
 constexpr Duration kSilenceMax = std::chrono::seconds{5};
-/// For what has ended to be told, where nobody can be asked to end the recording.
-constexpr Duration kSayAfterEnd = milliseconds{500};
+/// For a weir that cannot end it just now, in an upgrade, or between two masters, and between
+/// tries.
+constexpr Duration kEndWithin = std::chrono::seconds{10};
+constexpr Duration kEndAgain = milliseconds{100};
 
 /// What ends a recording in good order; read, never handled. Set up before there is one.
 UniqueFd ending_signals() {
@@ -71,18 +73,31 @@ class Session {
   std::array<char, 65'536> buffer_{};
 };
 
-/// What the workers have left to say, until none has said anything for so long. Whether they said
-/// all.
-bool read_rest(Session& session, Duration silence) {
-  for (Instant until = monotonic_now() + silence; monotonic_now() < until;) {
+/// What the workers have left to say. Whether they said all.
+bool read_rest(Session& session) {
+  for (Instant until = monotonic_now() + kSilenceMax; monotonic_now() < until;) {
     switch (session.read(until)) {
-      case Session::Woke::read: until = monotonic_now() + silence; break;
+      case Session::Woke::read: until = monotonic_now() + kSilenceMax; break;
       case Session::Woke::ended: return true;
       case Session::Woke::signalled: return false;  // who asks twice does not wait
       case Session::Woke::timed_out: break;
     }
   }
   return false;
+}
+
+/// Has weir end the recording, and goes on reading while it cannot yet.
+Result<void> end(Session& session, const std::string& control, const boost::json::object& request) {
+  for (const Instant until = monotonic_now() + kEndWithin;;) {
+    const auto ended = admin::control_call(control, request, kAnswerWithin);
+    if (ended) return {};
+    if (monotonic_now() >= until) return ended.error();
+    for (const Instant again = monotonic_now() + kEndAgain; monotonic_now() < again;) {
+      const auto woke = session.read(again);
+      if (woke == Session::Woke::ended) return {};
+      if (woke == Session::Woke::signalled) return ended.error();
+    }
+  }
 }
 
 }  // namespace
@@ -114,14 +129,11 @@ Result<std::string> record(const cli::CtlOptions& options) {
     }
   }
   request["end"] = began_ns;
-  const auto ended = admin::control_call(options.control, request, kAnswerWithin);
-  if (!ended) {
-    (void)read_rest(session, kSayAfterEnd);
+  if (const auto ended = end(session, options.control, request); !ended)
     session.recording.remark(
         fmt::format("sessions that are still open are missing: {}", to_string(ended.error())));
-  } else if (!read_rest(session, kSilenceMax)) {
+  else if (!read_rest(session))
     session.recording.remark("a worker did not say all that it had: it hangs, or nobody waited");
-  }
   return session.recording.trace(began);
 }
 

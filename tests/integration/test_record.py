@@ -398,6 +398,17 @@ class ThroughTest(RecordTest):
                 self.check(trace, clients)
                 self.assertEqual(comments, [])
 
+    def test_who_ends_it_between_two_masters_waits_for_the_next(self):
+        server = self.start_succession(*NEVER_HUNG, workers=2)
+        process = self.record(server)
+        clients = [Client(self, server, n).echo(2) for n in range(1, 6)]
+        server.kill_master()
+        process.send_signal(signal.SIGINT)
+        self.start_succession("--takeover", *NEVER_HUNG, control=server.control, workers=2)
+        trace, comments = self.trace(process, number=None)
+        self.check(trace, clients)
+        self.assertEqual(comments, [])
+
     def test_without_a_master_what_has_ended_is_told(self):
         server = self.start_succession(*NEVER_HUNG, workers=2)
         process = self.record(server)
