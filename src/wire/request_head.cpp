@@ -1,5 +1,6 @@
 #include "request_head.h"
 
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/field.hpp>
@@ -29,8 +30,9 @@ bool is_zero(std::string_view length) {
 /// Beast's parser without its containers: fields come in their order, each looked up by name once.
 class HeadParser final : public http::basic_parser<true> {
  public:
-  HeadParser(std::string_view text, RequestHead& head, UnfoldedValues& unfolded)
-      : text_{text}, head_{head}, unfolded_{unfolded} {
+  HeadParser(std::string_view text, const HashOn& hash_on, RequestHead& head,
+             UnfoldedValues& unfolded)
+      : text_{text}, hash_on_{hash_on}, head_{head}, unfolded_{unfolded} {
     header_limit(static_cast<std::uint32_t>(text.size()));
     body_limit(boost::none);  // bodies are refused by what they declare
   }
@@ -49,6 +51,8 @@ class HeadParser final : public http::basic_parser<true> {
       error = http::error::header_limit;
       return;
     }
+    if (hash_on_.part != HashOn::Part::path && !head_.hashed_on)
+      look_for_hashed(name, name_text, value);
     switch (name) {
       case field::host: return set(head_.host, value);
       case field::origin: return set(head_.origin, value);
@@ -62,6 +66,15 @@ class HeadParser final : public http::basic_parser<true> {
       case field::transfer_encoding: head_.declares_body = true; return;
       default: return;
     }
+  }
+
+  /// The first that has it counts, be it a line or a cookie in one.
+  void look_for_hashed(field name, string_view name_text, string_view value) {
+    if (hash_on_.part == HashOn::Part::header &&
+        boost::beast::iequals(name_text, string_view{hash_on_.name}))
+      head_.hashed_on = kept(value);
+    if (hash_on_.part == HashOn::Part::cookie && name == field::cookie)
+      head_.hashed_on = cookie_value(kept(value), hash_on_.name);
   }
 
   void set(SingleField& field, string_view value) {
@@ -87,14 +100,16 @@ class HeadParser final : public http::basic_parser<true> {
   void on_finish_impl(error_code&) override {}
 
   std::string_view text_;
+  const HashOn& hash_on_;
   RequestHead& head_;
   UnfoldedValues& unfolded_;
 };
 
 }  // namespace
 
-error_code parse_request_head(std::string_view text, RequestHead& head, UnfoldedValues& unfolded) {
-  HeadParser parser{text, head, unfolded};
+error_code parse_request_head(std::string_view text, const HashOn& hash_on, RequestHead& head,
+                              UnfoldedValues& unfolded) {
+  HeadParser parser{text, hash_on, head, unfolded};
   error_code error;
   parser.put({text.data(), text.size()}, error);
   return error;

@@ -8,8 +8,11 @@
 #include <boost/container/small_vector.hpp>
 #include <cstddef>
 #include <forward_list>
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "weir/wire/hash_on.h"
 
 namespace weir::wire {
 
@@ -34,13 +37,14 @@ struct RequestHead {
   std::string_view target{};
   SingleField host{};
   SingleField origin{};
-  SingleField key{};                   // Sec-WebSocket-Key
-  SingleField websocket_version{};     // Sec-WebSocket-Version
-  HeaderLines protocols{};             // Sec-WebSocket-Protocol
-  HeaderLines extensions{};            // Sec-WebSocket-Extensions
-  bool upgrades_to_websocket = false;  // Upgrade lists it
-  bool connection_upgrades = false;    // Connection lists upgrade
-  bool declares_body = false;          // of more than no bytes, or of any transfer coding
+  SingleField key{};                            // Sec-WebSocket-Key
+  SingleField websocket_version{};              // Sec-WebSocket-Version
+  HeaderLines protocols{};                      // Sec-WebSocket-Protocol
+  HeaderLines extensions{};                     // Sec-WebSocket-Extensions
+  std::optional<std::string_view> hashed_on{};  // of HashOn a header, or a cookie
+  bool upgrades_to_websocket = false;           // Upgrade lists it
+  bool connection_upgrades = false;             // Connection lists upgrade
+  bool declares_body = false;                   // of more than no bytes, or of any transfer coding
 };
 
 /// Values that came folded over several lines (RFC 9112, 5.2), each in one.
@@ -48,8 +52,10 @@ using UnfoldedValues = std::forward_list<std::string>;
 
 /// The whole of a head in `text`, which ends with its empty line, into `head`. An error is one of
 /// Beast's, and leaves `head` half written; header_limit is for a field, not for `text`: a name or
-/// value past 65,533 bytes, or one folded that is past 4,096.
-[[nodiscard]] boost::beast::error_code parse_request_head(std::string_view text, RequestHead& head,
+/// value past 65,533 bytes, or one folded that is past 4,096. `hash_on`: which header, or cookie,
+/// RequestHead::hashed_on is.
+[[nodiscard]] boost::beast::error_code parse_request_head(std::string_view text,
+                                                          const HashOn& hash_on, RequestHead& head,
                                                           UnfoldedValues& unfolded);
 
 }  // namespace weir::wire

@@ -112,13 +112,14 @@ bool UpgradeParser::request_line_too_long(std::string_view head, std::size_t fro
 /// Answers `text`, which is the whole head.
 UpgradeParser::Progress UpgradeParser::read(std::string_view text) {
   RequestHead head;
-  if (const auto error = parse_request_head(text, head, unfolded_)) {
+  if (const auto error = parse_request_head(text, rules_->hash_on, head, unfolded_)) {
     return answer(answer_to(error, text, *rules_), text);
   }
   auto judgement = judge(head, *rules_);
   if (const auto* no = std::get_if<UpgradeAnswer>(&judgement)) return answer(*no, text);
   const auto& agreed = std::get<AgreedUpgrade>(judgement);
   request_ = agreed.request;
+  request_.head = text;
   const AcceptKey key = accept_key(request_.key);
   append_switching_protocols({key.data(), key.size()}, request_.subprotocol, agreed.extensions,
                              response_);

@@ -38,6 +38,18 @@ std::string_view path_of(std::string_view target) {
   return target.substr(0, target.find('?'));
 }
 
+/// What a worker is picked by. Of the header lines the head has kept it.
+std::optional<std::string_view> hashed_on(const RequestHead& request, std::string_view path,
+                                          const HashOn& hash_on) {
+  switch (hash_on.part) {
+    case HashOn::Part::path: return path;
+    case HashOn::Part::query: return query_argument(request.target, hash_on.name);
+    case HashOn::Part::header:
+    case HashOn::Part::cookie: break;
+  }
+  return request.hashed_on;
+}
+
 bool has(const std::vector<std::string>& names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
 }
@@ -160,13 +172,15 @@ std::variant<AgreedUpgrade, UpgradeAnswer> judge(const RequestHead& request,
   if (auto wrong = wrong_handshake(request, asks_for_upgrade)) return *std::move(wrong);
   if (auto wrong = wrong_origin(request, rules.origins)) return *std::move(wrong);
 
-  AgreedUpgrade agreed{.request = {.target = request.target,
+  AgreedUpgrade agreed{.request = {.head = {},
+                                   .target = request.target,
                                    .path = path,
                                    .host = request.host.value,
                                    .origin = request.origin.value,
                                    .key = request.key.value,
                                    .subprotocol = {},
-                                   .deflate = {}},
+                                   .deflate = {},
+                                   .hashed_on = hashed_on(request, path, rules.hash_on)},
                        .extensions = {}};
   if (auto wrong = select_subprotocol(request, rules, agreed)) return *std::move(wrong);
   if (auto wrong = agree_on_extensions(request, rules, agreed)) return *std::move(wrong);

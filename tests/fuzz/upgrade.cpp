@@ -24,6 +24,8 @@ UpgradeRules rules_of(Input& input) {
   if ((has & 4) != 0) rules.subprotocols = {"chat", "superchat"};
   if ((has & 8) != 0) rules.health_path = "/healthz";
   rules.draining = (has & 16) != 0;
+  constexpr std::string_view kHashOn[] = {"path", "query:room", "header:X-Room", "cookie:sid"};
+  rules.hash_on = *wire::parse_hash_on(kHashOn[has >> 5 & 3]);
   rules.compression.mode = static_cast<wire::Compression>(compression % 3);
   rules.compression.window_bits = static_cast<std::uint8_t>(9 + (compression >> 2) % 7);
   // Mostly room for any request that is worth a try, and now and then as little as there can be.
@@ -50,6 +52,7 @@ std::string to_text(const wire::UpgradeRequest& request) {
                                        request.key, request.subprotocol}) {
     text.append(std::to_string(field.size())).append(":").append(field).append(",");
   }
+  text += request.hashed_on ? "hashed on " + std::string{*request.hashed_on} : "no hash";
   return text + (request.deflate ? "compressed" : "");
 }
 
@@ -83,6 +86,14 @@ void judge_accepted(const UpgradeParser& parser, const UpgradeRules& rules) {
   check(!rules.draining, "nobody is let in while draining");
   check(rules.paths.empty() || is_among(rules.paths, request.path), "the path is served");
   check(request.target.find(request.path) != request.target.npos, "the path is the target's");
+  const auto& hashed_on = request.hashed_on;
+  const bool of_target = rules.hash_on.part <= wire::HashOn::Part::query;
+  check(rules.hash_on.part != wire::HashOn::Part::path || hashed_on == request.path,
+        "every request has a path to hash on");
+  check(!hashed_on || hashed_on->find_first_of("\r\n") == hashed_on->npos,
+        "what is hashed on is of one line");
+  check(!of_target || !hashed_on || request.target.find(*hashed_on) != request.target.npos,
+        "a path and an argument are the target's");
   check(rules.origins.empty() || request.origin.empty() ||
             is_among(rules.origins, lower(request.origin)),
         "the page may connect");

@@ -20,6 +20,7 @@
 
 #include "weir/base/units.h"
 #include "weir/wire/deflate.h"
+#include "weir/wire/hash_on.h"
 
 namespace weir::wire {
 
@@ -47,6 +48,8 @@ struct UpgradeRules {
   /// Empty: none.
   std::string health_path{};
   DeflateRules compression{};
+  /// What UpgradeRequest::hashed_on is taken from.
+  HashOn hash_on{};
   /// An upgrade that would be accepted is answered 503 with Retry-After instead.
   bool draining = false;
 };
@@ -54,13 +57,15 @@ struct UpgradeRules {
 /// What was asked for, as sent: nothing is percent-decoded. And what was agreed. Lent, as
 /// UpgradeParser::request() says.
 struct UpgradeRequest {
+  std::string_view head;         // all of the request, its empty line included
   std::string_view target;       // "/chat?room=1"
   std::string_view path;         // "/chat": the target up to its query
   std::string_view host;         // "example.com:9000"
   std::string_view origin;       // of the page that opened the connection; empty outside browsers
   std::string_view key;          // Sec-WebSocket-Key
   std::string_view subprotocol;  // the one selected; empty: none
-  std::optional<DeflateTerms> deflate;  // agreed for both directions; nothing: no compression
+  std::optional<DeflateTerms> deflate;        // agreed for both directions; nothing: no compression
+  std::optional<std::string_view> hashed_on;  // what the rules hash on; nothing: it is not there
 };
 
 /// Room in place for any 101, its subprotocol's name up to 64 bytes long; what is longer, as an
