@@ -239,6 +239,17 @@ Verdict ClientDesk::admit(std::uint32_t place, const SocketAddress& address, Ins
   return Verdict::admitted;
 }
 
+void ClientDesk::take_over(std::uint32_t place, const SocketAddress& address,
+                           Instant now) noexcept {
+  if (!on()) return;
+  const weir_client_id id = weir_client_of(table_, words_of(address).data());
+  const Claim claimed = place < notes_.size() ? claim(id, now) : Claim{};
+  if (claimed.client == nullptr)
+    add_own(row_->clients_untracked, 1);
+  else
+    Note{notes_[place]}.store(claimed.note, std::memory_order_relaxed);
+}
+
 void ClientDesk::leave(std::uint32_t place) noexcept {
   if (place >= notes_.size()) return;
   const std::uint32_t note = Note{notes_[place]}.load(std::memory_order_relaxed);

@@ -25,6 +25,10 @@ class Gate {
                                    Instant /*now*/) noexcept {
     return true;
   }
+  /// Counts in a connection that was admitted before, by the worker that it came from: it is not
+  /// refused, and pays nothing.
+  virtual void take_over(std::uint32_t /*place*/, const SocketAddress& /*client*/,
+                         Instant /*now*/) noexcept {}
   /// The session of this place has ended. Also called for places that were never asked about.
   virtual void left(std::uint32_t /*place*/) noexcept {}
 };

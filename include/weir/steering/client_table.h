@@ -123,6 +123,9 @@ class ClientDesk {
   /// limit holds over all workers; a refused connection costs no token.
   [[nodiscard]] Verdict admit(std::uint32_t place, const SocketAddress& client,
                               Instant now) noexcept;
+  /// Counts in a connection that another worker has admitted and counted out, whatever the limits
+  /// say by now: it is neither refused nor paid for again.
+  void take_over(std::uint32_t place, const SocketAddress& client, Instant now) noexcept;
   /// Counts out what was counted in at `place`, if anything was.
   void leave(std::uint32_t place) noexcept;
 

@@ -81,6 +81,26 @@ TEST_F(ClientTableTest, AClientHasAsManyAsItMayOverAllWorkers) {
   EXPECT_EQ(admit(2, "192.0.2.2"), Verdict::admitted);
 }
 
+TEST_F(ClientTableTest, WhatComesFromAnotherWorkerIsCountedAndNeitherRefusedNorPaidForAgain) {
+  limit({.open_max = 2, .rate = 1, .burst = 2});
+  EXPECT_EQ(admit(0, "192.0.2.1", 0), Verdict::admitted);
+  EXPECT_EQ(admit(1, "192.0.2.1", 0), Verdict::admitted);
+  EXPECT_EQ(look("192.0.2.1"), Verdict::too_many);
+  for (const std::uint32_t place : {0U, 1U}) {
+    desk(0).leave(place);
+    desk(1).take_over(place, client("192.0.2.1"), Instant{Duration{now}});
+  }
+  EXPECT_EQ(open_in_all(), 2U);
+  EXPECT_EQ(raw.row[1].clients_too_fast + raw.row[1].clients_too_many, 0U);
+  desk(1).take_over(2, client("192.0.2.1"), Instant{Duration{now}});
+  EXPECT_EQ(open_in_all(), 3U) << "more than it may have, should the limit have been lowered";
+  for (const std::uint32_t place : {0U, 1U, 2U}) desk(1).leave(place);
+  EXPECT_EQ(open_in_all(), 0U);
+  EXPECT_EQ(admit(0, "192.0.2.1", 0), Verdict::too_fast) << "two are paid for, as two were made";
+  now += 1'000'000'000;
+  EXPECT_EQ(admit(0, "192.0.2.1", 0), Verdict::admitted);
+}
+
 TEST_F(ClientTableTest, WhatEndsMakesRoomOnceOnly) {
   limit({.open_max = 1});
   EXPECT_EQ(admit(5, "192.0.2.1"), Verdict::admitted);
