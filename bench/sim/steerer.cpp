@@ -19,6 +19,8 @@ std::span<const std::string_view> steerer_names() {
   static const std::vector<std::string_view> names = [] {
     const auto policies = steering::policy_names();
     std::vector<std::string_view> out{policies.begin(), policies.end()};
+    // Steers as least-connections; what the workers then make of it no session here asks for.
+    std::erase(out, to_string(steering::Policy::uri_hash));
     for (const std::string_view name : kBaselines)
       if (std::ranges::find(out, name) == out.end()) out.push_back(name);
     return out;

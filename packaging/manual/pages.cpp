@@ -88,6 +88,16 @@ constexpr std::array kPolicies{
           "The worker for which the least busy time is forecast, by a model of its connections, "
           "busy time and traffic that is fitted all the time. While it has little to go by, or is "
           "no better than counting connections, the one with the fewest connections."},
+    Entry{
+        "uri-hash",
+        "By what --hash-on names of the upgrade request: sessions that have it in common share a "
+        "worker, and a worker that is lost moves its own keys only, which it has back once it "
+        "serves again. A connection is accepted as under least-connections, and once its request "
+        "is found good, and before it is answered, it goes to the worker that its key belongs "
+        "to. It is answered where it was accepted if its key is missing (counted as hash_no_key), "
+        "if it has TLS, which cannot move (hash_tls), or if the other worker does not take it or "
+        "is full (hash_stayed). Sessions that are open stay when a key's worker changes, and are "
+        "spread by load when weirctl workers has their worker end."},
 };
 
 constexpr std::array kExitStatus{

@@ -72,9 +72,10 @@ bool each_member(Worker& worker, Visit visit) {
 template <class Service, class Visit>
 bool each_member_of_service(Service& status, Visit visit) {
   return visit("master_pid", status.master_pid) && visit("version", status.version) &&
-         visit("policy", status.policy) && visit("backend", status.backend) &&
-         visit("listen", status.listen) && visit("connections", status.connections) &&
-         visit("imbalance", status.imbalance) && visit("forecast_error", status.forecast_error) &&
+         visit("policy", status.policy) && visit("hash_on", status.hash_on) &&
+         visit("backend", status.backend) && visit("listen", status.listen) &&
+         visit("connections", status.connections) && visit("imbalance", status.imbalance) &&
+         visit("forecast_error", status.forecast_error) &&
          visit("forecast_error_of_connections", status.forecast_error_of_connections) &&
          visit("counters", status.counters) && visit("workers", status.workers);
 }

@@ -105,10 +105,11 @@ std::string render_table(const Status& status) {
   for (const Row& row : rows)
     for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], row[i].size());
 
-  std::string out =
-      fmt::format("weir {}, master {}: {} by {}, on {}\n{} connections, imbalance {:.2f}\n\n",
-                  status.version, status.master_pid, status.policy, status.backend,
-                  fmt::join(status.listen, " "), status.connections, status.imbalance);
+  std::string out = fmt::format(
+      "weir {}, master {}: {}{} by {}, on {}\n{} connections, imbalance {:.2f}\n\n", status.version,
+      status.master_pid, status.policy,
+      status.hash_on.empty() ? "" : fmt::format(" on {}", status.hash_on), status.backend,
+      fmt::join(status.listen, " "), status.connections, status.imbalance);
   for (const Row& row : rows) {
     for (std::size_t i = 0; i < kColumns; ++i) {
       if (i > 0) out += "  ";

@@ -86,6 +86,10 @@ std::string pin(const Options& options) {
   return options.pin == Pin::automatic ? "auto" : "none";
 }
 
+std::string hash_on(const Options& options) {
+  return to_string(options.hash_on);
+}
+
 std::string workers(const Options& options) {
   return options.workers ? fmt::format("{}", *options.workers) : "auto";
 }
@@ -112,6 +116,7 @@ constexpr std::array kShown{
     Shown{"hang-threshold", time<&Options::hang_threshold>},
     Shown{"hang-kill", given_time<&Options::hang_kill>},
     Shown{"steer", named<&Options::steer>},
+    Shown{"hash-on", hash_on},
     Shown{"steer-backend", named<&Options::backend>},
     Shown{"weights", numbers<&Options::weights>},
     Shown{"predict-horizon", time<&Options::predict_horizon>},

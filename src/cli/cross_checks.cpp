@@ -87,7 +87,8 @@ bool heeds_weights(steering::Policy policy) {
     case steering::Policy::weighted_round_robin:
     case steering::Policy::cpu_local:
     case steering::Policy::least_load:
-    case steering::Policy::predictive: return true;
+    case steering::Policy::predictive:
+    case steering::Policy::uri_hash: return true;
     case steering::Policy::round_robin:
     case steering::Policy::source_hash:
     case steering::Policy::tuple_hash: return false;
@@ -107,6 +108,12 @@ Refusal check_weights(Options& options, unsigned workers) {
     options.warnings.push_back(fmt::format("--weights change nothing under --steer {}",
                                            steering::to_string(options.steer)));
   return std::nullopt;
+}
+
+void check_hash_on(Options& options) {
+  if (options.hash_on == wire::HashOn{} || options.steer == steering::Policy::uri_hash) return;
+  options.warnings.push_back(fmt::format("--hash-on changes nothing under --steer {}",
+                                         steering::to_string(options.steer)));
 }
 
 /// cpu-local goes by the CPUs that workers are bound to.
@@ -161,6 +168,7 @@ std::optional<Refused> cross_check(Options& options, const Host& host) {
   if (auto refused = check_pin(options, host, workers)) return refused;
   if (auto refused = check_weights(options, workers)) return refused;
   check_local(options, host, workers);
+  check_hash_on(options);
   if (auto refused = check_proxy(options)) return refused;
   if (auto refused = check_tls(options)) return refused;
   if (auto refused = check_hang(options)) return refused;

@@ -260,6 +260,20 @@ std::vector<Row<Options>> steering() {
         .accepts_in_help = true,
         .reloads = true},
        set_policy},
+      {{.name = "hash-on",
+        .value = "PART",
+        .group = kSteering,
+        .standard = "path",
+        .accepts = "path, query:NAME, header:NAME or cookie:NAME, such as query:room",
+        .help = "what of an upgrade request --steer uri-hash goes by",
+        .manual =
+            "The path, up to a question mark; the first argument of that name in the query; the "
+            "first header of that name, in any case; the first cookie of that name. Values count "
+            "as they are sent, to the byte and with their case, percent-encoding and quotes. A "
+            "request that has no such part is answered by the worker that accepted it.",
+        .accepts_in_help = true,
+        .reloads = true},
+       set_hash_on},
       {{.name = "steer-backend",
         .value = "auto|ebpf|cbpf|none",
         .group = kSteering,
@@ -270,7 +284,8 @@ std::vector<Row<Options>> steering() {
             "ebpf runs the policies and needs the capability CAP_BPF. cbpf needs no privilege: a "
             "program that picks at random, by shares that follow the load, and comes near "
             "least-connections so; or by source-hash or tuple-hash, which heed no weights. It does "
-            "no other policy, and is to be had with a kernel in which CVE-2026-52910 is mended. "
+            "no other policy but uri-hash, which is the workers' own doing and holds with each of them. "
+            "It is to be had with a kernel in which CVE-2026-52910 is mended. "
             "none leaves the pick to the kernel's own hash, whatever the policy. "
             "auto takes the first of them that the host allows and that does the policy, and logs "
             "which one it took and why none before it."},
@@ -304,7 +319,7 @@ std::vector<Row<Options>> steering() {
             "connections, or less than half of it, as one that was replaced has, and goes on "
             "until all are within one of it. Clients notice nothing. Sessions with TLS stay "
             "where they are, and under the policies source-hash, tuple-hash, cpu-local, "
-            "least-load and predictive all do. "
+            "least-load, predictive and uri-hash all do. "
             "weirctl rebalance asks for it at any time.",
         .reloads = true},
        set_rebalance},

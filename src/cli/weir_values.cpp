@@ -245,6 +245,10 @@ bool set_backend(Options& options, std::string_view text) {
   return store(options.backend, steering::parse_backend(text));
 }
 
+bool set_hash_on(Options& options, std::string_view text) {
+  return store(options.hash_on, wire::parse_hash_on(text));
+}
+
 bool set_weights(Options& options, std::string_view text) {
   std::vector<std::uint32_t> weights;
   for (const std::string_view piece : pieces(text)) {

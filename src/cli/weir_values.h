@@ -24,6 +24,7 @@ bool set_workers(Options& options, std::string_view text);
 bool set_pin(Options& options, std::string_view text);
 bool set_policy(Options& options, std::string_view text);
 bool set_backend(Options& options, std::string_view text);
+bool set_hash_on(Options& options, std::string_view text);
 bool set_weights(Options& options, std::string_view text);
 bool set_rebalance(Options& options, std::string_view text);
 bool set_log_level(Options& options, std::string_view text);

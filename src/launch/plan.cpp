@@ -30,7 +30,8 @@ session::SessionRules session_rules(const cli::Options& options) {
       .origins = options.origins,
       .subprotocols = options.subprotocols,
       .health_path = options.health_path,
-      .compression = {.mode = options.compression, .window_bits = options.compression_window}};
+      .compression = {.mode = options.compression, .window_bits = options.compression_window},
+      .hash_on = options.hash_on};
   rules.proxy_from = options.proxy_from;
   rules.message_bytes_max = options.max_message_size;
   rules.compress_from_bytes = options.compression_min_size;
@@ -143,6 +144,7 @@ Result<Plan> work_out(const cli::Options& options, const cli::Host& host,
   master.workers = cli::worker_count(options, host);
 
   plan.descriptors = descriptors;
+  plan.worker.descriptors = descriptors - std::min(descriptors, kDescriptorsReserved);
   auto staffing = staffing_for(options, host, plan.descriptors, master.workers);
   if (!staffing) return staffing.error();
   plan.max_connections = staffing->max_connections;

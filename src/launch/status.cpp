@@ -60,6 +60,10 @@ constexpr std::array kRowCounters{
     RowCounter{"tls_failed", &weir_row::tls_failed},
     RowCounter{"compressed_in", &weir_row::compressed_in},
     RowCounter{"compressed_out", &weir_row::compressed_out},
+    RowCounter{"hash_moved", &weir_row::hash_moved},
+    RowCounter{"hash_stayed", &weir_row::hash_stayed},
+    RowCounter{"hash_tls", &weir_row::hash_tls},
+    RowCounter{"hash_no_key", &weir_row::hash_no_key},
     RowCounter{"io_uring_enters", &weir_row::enters},
 };
 
@@ -111,13 +115,16 @@ std::vector<std::string> listen_names(const Plan& plan, const process::Master& m
 
 admin::Status status_of(const Plan& plan, const process::Master& master) {
   const steering::Steering& steering = master.steering();
+  const bool by_key = steering.table().policy() == steering::Policy::uri_hash;
   admin::Status status{.master_pid = ::getpid(),
                        .version = std::string{cli::version()},
                        .policy = std::string{steering.policy_in_force()},
+                       .hash_on = {},
                        .backend = std::string{to_string(steering.backend())},
                        .listen = listen_names(plan, master),
                        .counters = counters_of(steering),
                        .workers = {}};
+  if (by_key) status.hash_on = to_string(plan.worker.rules.sessions.upgrade.hash_on);
   for (std::uint32_t slot = 0; slot < master.workers(); ++slot) {
     status.workers.push_back(worker_status(master, slot));
     status.connections += status.workers.back().connections;

@@ -16,8 +16,8 @@ namespace {
 using steering::Policy;
 
 /// Whether the policy levels connections, so that a worker has a share of them to hold. The hashes
-/// put a client where its address says; cpu-local, least-load and predictive have reasons of their
-/// own to give a worker more or fewer. To move sessions would undo that.
+/// put a client where its address says, or its request; cpu-local, least-load and predictive have
+/// reasons of their own to give a worker more or fewer. To move sessions would undo that.
 constexpr bool aims_at_balance(Policy policy) noexcept {
   switch (policy) {
     case Policy::least_connections:
@@ -28,7 +28,8 @@ constexpr bool aims_at_balance(Policy policy) noexcept {
     case Policy::tuple_hash:
     case Policy::cpu_local:
     case Policy::least_load:
-    case Policy::predictive: return false;
+    case Policy::predictive:
+    case Policy::uri_hash: return false;
   }
   return false;
 }
@@ -96,8 +97,9 @@ Result<std::uint64_t> Master::rebalance() {
     return Error{
         fmt::format("under --steer {} {}, and moving its sessions would undo that",
                     to_string(policy),
-                    steering::is_hashed(policy) ? "a client's worker follows from its address"
-                                                : "a worker may well have more than its share"),
+                    policy == Policy::uri_hash    ? "a session's worker follows from its request"
+                    : steering::is_hashed(policy) ? "a client's worker follows from its address"
+                                                  : "a worker may well have more than its share"),
         "rebalancing is for least-connections, two-choices, round-robin and weighted-round-robin"};
   const std::vector<SlotLoad> seen = loads(monotonic_now());
   if (std::ranges::count(seen, true, &SlotLoad::able) < 2)

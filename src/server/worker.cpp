@@ -10,6 +10,7 @@
 
 #include "acceptor.h"
 #include "drainer.h"
+#include "key_placer.h"
 #include "mover.h"
 #include "recorder.h"
 #include "weir/base/log.h"
@@ -69,6 +70,10 @@ constexpr std::array kTotals{
     Total{&weir_row::compressed_out, &Traffic::compressed_out},
     Total{&weir_row::arrived, &Traffic::arrived},
     Total{&weir_row::left, &Traffic::left},
+    Total{&weir_row::hash_moved, &Traffic::hash_moved},
+    Total{&weir_row::hash_stayed, &Traffic::hash_stayed},
+    Total{&weir_row::hash_tls, &Traffic::hash_tls},
+    Total{&weir_row::hash_no_key, &Traffic::hash_no_key},
 };
 
 void store_own(__u64& word, std::uint64_t value) noexcept {
@@ -145,6 +150,10 @@ void Worker::begin_serving() {
   acceptor_ =
       std::make_unique<Acceptor>(ring_, slot_, seat_.listeners, options_.rules.hang_threshold);
   mover_ = std::make_unique<Mover>(ring_, sessions_, slot_, *acceptor_, seat_.inbox, seat_.inboxes);
+  placer_ = std::make_unique<KeyPlacer>(
+      slot_, steering::KeyOwners{seat_.table->raw(), seat_.bank},
+      Descriptors{.in_all = options_.descriptors, .each_slot = options_.doors.size() + 1});
+  sessions_.place_by(*placer_);
   arm_tick();
 }
 

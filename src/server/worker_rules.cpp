@@ -20,7 +20,7 @@ namespace {
 using Bytes = std::span<const std::byte>;
 
 constexpr std::array<char, 4> kMagic{'w', 'r', 'u', 'l'};
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kCrcBytes = 4;
 /// The longest time that any flag takes.
 constexpr auto kTimeMax = static_cast<std::uint64_t>(Duration{std::chrono::hours{24}}.count());
@@ -54,8 +54,10 @@ struct Head {
   std::uint32_t origins;
   std::uint32_t subprotocols;
   std::uint32_t networks;
+  std::uint32_t hash_on;
+  std::uint32_t hash_on_name_bytes;
 };
-static_assert(sizeof(Head) == 152 && std::has_unique_object_representations_v<Head>, "no padding");
+static_assert(sizeof(Head) == 160 && std::has_unique_object_representations_v<Head>, "no padding");
 static_assert(offsetof(Head, made_at) == 16 && offsetof(Head, header_bytes_max) == 72 &&
               offsetof(Head, messages_per_second) == 120 && offsetof(Head, log_level) == 128 &&
               offsetof(Head, paths) == 136);
@@ -63,6 +65,8 @@ static_assert(std::endian::native == std::endian::little);
 static_assert(SPDLOG_LEVEL_TRACE == 0 && SPDLOG_LEVEL_ERROR == 4);
 static_assert(wire::Compression{0} == wire::Compression::off &&
               wire::Compression{2} == wire::Compression::dedicated);
+static_assert(wire::HashOn::Part{0} == wire::HashOn::Part::path &&
+              wire::HashOn::Part{3} == wire::HashOn::Part::cookie);
 static_assert(session::SlowConsumer{0} == session::SlowConsumer::close &&
               session::SlowConsumer{1} == session::SlowConsumer::drop);
 
@@ -130,7 +134,9 @@ Head head_of(const WorkerRules& rules) {
           .paths = static_cast<std::uint32_t>(upgrade.paths.size()),
           .origins = static_cast<std::uint32_t>(upgrade.origins.size()),
           .subprotocols = static_cast<std::uint32_t>(upgrade.subprotocols.size()),
-          .networks = static_cast<std::uint32_t>(sessions.proxy_from.size())};
+          .networks = static_cast<std::uint32_t>(sessions.proxy_from.size()),
+          .hash_on = static_cast<std::uint32_t>(upgrade.hash_on.part),
+          .hash_on_name_bytes = static_cast<std::uint32_t>(upgrade.hash_on.name.size())};
 }
 
 // --- reading ----------------------------------------------------------------------------------
@@ -186,6 +192,9 @@ std::string_view bad_field(const Head& head) {
     return "window";
   if (head.slow_consumer > static_cast<std::uint8_t>(session::SlowConsumer::drop))
     return "slow consumer";
+  if (head.hash_on > static_cast<std::uint32_t>(wire::HashOn::Part::cookie) ||
+      (head.hash_on == 0) != (head.hash_on_name_bytes == 0))
+    return "hash";
   return {};
 }
 
@@ -210,6 +219,7 @@ WorkerRules rules_of(const Head& head) {
   sessions.upgrade.request_line_bytes_max = head.request_line_bytes_max;
   sessions.upgrade.compression = {.mode = wire::Compression{head.compression},
                                   .window_bits = head.window_bits};
+  sessions.upgrade.hash_on.part = static_cast<wire::HashOn::Part>(head.hash_on);
   return rules;
 }
 
@@ -224,6 +234,7 @@ std::vector<std::byte> pack(const WorkerRules& rules) {
   std::vector<std::byte> out;
   put(out, head_of(rules));
   put_text(out, upgrade.health_path);
+  put_text(out, upgrade.hash_on.name);
   put_texts(out, upgrade.paths);
   put_texts(out, upgrade.origins);
   put_texts(out, upgrade.subprotocols);
@@ -257,6 +268,7 @@ Result<WorkerRules> unpack_rules(Bytes letter) {
   wire::UpgradeRules& upgrade = rules.sessions.upgrade;
   Reader reader{body.subspan(sizeof head)};
   upgrade.health_path = reader.text(head.health_path_bytes);
+  upgrade.hash_on.name = reader.text(head.hash_on_name_bytes);
   upgrade.paths = reader.texts(head.paths);
   upgrade.origins = reader.texts(head.origins);
   upgrade.subprotocols = reader.texts(head.subprotocols);

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "call_handler.h"
 #include "peer_name.h"
@@ -102,6 +103,7 @@ bool Sessions::take_proxy_header(Session& session, std::span<std::byte>& in, Ins
 void Sessions::take_upgrade(Session& session, std::span<std::byte>& in, Instant now) {
   using Progress = wire::UpgradeParser::Progress;
   if (in.empty()) return;
+  if (session.leaving) return add_pending(session, in);
   // Nearly every request comes whole: only one that does not has its parser kept.
   const bool has_begun = session.opening && session.opening->upgrade;
   std::optional<wire::UpgradeParser> fresh;
@@ -111,7 +113,9 @@ void Sessions::take_upgrade(Session& session, std::span<std::byte>& in, Instant 
     case Progress::need_more:
       if (fresh) opening_of(session).upgrade = std::move(fresh);
       return;
-    case Progress::accepted: return open(session, parser, now);
+    case Progress::accepted:
+      if (!goes_elsewhere(session, parser.request(), now)) return open(session, parser, now);
+      return begin_placing(session, parser.request().head, std::exchange(in, {}));
     case Progress::answered: break;
   }
   send_raw(session, parser.response());

@@ -51,7 +51,8 @@ void Sessions::read_bulk(Session& session, int events, Instant now) {
     take_received(session, kBulkBuffer, {bulk_.get(), bytes}, now);
     if (receiving_.held) send_at_once(to_flush_[receiving_.holder - 1]);
     receiving_ = {};
-    if (session.state == State::free || session.state == State::releasing) return;
+    if (session.state == State::free || session.state == State::releasing || session.leaving)
+      return;
     if (bytes >= buffers_.buffer_bytes()) {
       session.small_reads = 0;
     } else if (++session.small_reads >= kSmallReadsMax) {
@@ -74,6 +75,8 @@ void Sessions::receive_ended(Session& session, int result, Instant now) {
   if (session.state == State::releasing) return;
   switch (-result) {
     case 0:  // the peer ended its direction: with a closing handshake before, or without
+      // Whoever answers its request is told of it again.
+      if (session.state == State::handshaking && session.leaving) return;
       session.end_of_stream = true;
       if (session.state == State::lingering) return list_for_flush(session);
       return linger(session, CloseCode::abnormal, now);  // what is queued may still reach it

@@ -104,7 +104,10 @@ void Sessions::expire(Session& session, Instant now) {
     timers_.arm(session.slot, deadline(session));
     return;
   }
-  if (session.state == State::handshaking) return handshake_expired(session, now);
+  if (session.state == State::handshaking) {
+    // The request of one that leaves came in time.
+    return session.leaving ? stop_leaving(session) : handshake_expired(session, now);
+  }
   if (session.state != State::open) return release(session, CloseCode::abnormal);
   if (rules_.idle_timeout.count() > 0 && now >= session.heard_at + rules_.idle_timeout) {
     ++traffic_.idle_timeouts;

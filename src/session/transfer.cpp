@@ -61,6 +61,7 @@ void Sessions::begin_leaving(Session& session, std::uint32_t target) {
 void Sessions::stop_leaving(Session& session) {
   if (!session.leaving) return;
   session.leaving = false;
+  if (session.state == State::handshaking) return stop_placing(session);
   if (session.sending.size > session.sent && !session.send_in_flight) send_on(session);
   if (session.queued.size > 0) list_for_flush(session);
   keep_receiving(session);
@@ -82,13 +83,14 @@ void Sessions::leave_if_ready(Session& session) {
       return;
     case Carried::gone: return stop_leaving(session);
     case Carried::refused:
-      session.stays = true;
+      session.stays = session.state == State::open;
       stop_leaving(session);
       return;
   }
 }
 
 void Sessions::leave(Session& session) {
+  if (session.state == State::handshaking) ++traffic_.hash_moved;
   session.leaving = false;
   session.left = true;
   session.state = State::releasing;
@@ -118,17 +120,30 @@ void Sessions::leave_at_last() {
 
 std::span<const std::byte> Sessions::pack_up(Session& session) {
   if (!packing_) packing_ = std::make_unique<Packing>();
-  packing_->app_state.clear();
-  Peer peer{*this, session};
-  handler_.pack(peer, packing_->app_state);
-
-  Parcel parcel{.state = Parcel::State::open};
-  parcel.app = rules_.app;
-  parcel.app_state = packing_->app_state;
+  Parcel parcel;
   if (session.client) parcel.client = *session.client;
   parcel.admitted = gate_.asks();
   parcel.since = session.since;
   parcel.heard_at = session.heard_at;
+  if (session.state == State::handshaking) {
+    parcel.state = Parcel::State::handshaking;
+    parcel.request = session.opening->pending;
+  } else {
+    pack_open(session, parcel);
+  }
+  packing_->parcel.resize(packed_size(parcel, parcel_version_));
+  session::pack(parcel, packing_->parcel, parcel_version_);
+  return packing_->parcel;
+}
+
+void Sessions::pack_open(Session& session, Parcel& parcel) {
+  packing_->app_state.clear();
+  Peer peer{*this, session};
+  handler_.pack(peer, packing_->app_state);
+
+  parcel.state = Parcel::State::open;
+  parcel.app = rules_.app;
+  parcel.app_state = packing_->app_state;
   parcel.pinged_at = session.since;
   parcel.messages_paid = session.messages_paid;
   parcel.decoder = session.decoder.save();
@@ -145,22 +160,24 @@ std::span<const std::byte> Sessions::pack_up(Session& session) {
         .window_bits = in.window_bits(),
         .window = std::span{packing_->in}.first(in.window(std::span{packing_->in}))};
   }
-  packing_->parcel.resize(packed_size(parcel, parcel_version_));
-  session::pack(parcel, packing_->parcel, parcel_version_);
-  return packing_->parcel;
 }
 
-Result<void> Sessions::arrive(UniqueFd& fd, std::span<const std::byte> packed, bool stays,
+Result<void> Sessions::arrive(UniqueFd& fd, std::span<const std::byte> packed, bool came_back,
                               Instant now) {
   now_ = now;
   // The limit on messages may have been lowered since the one in progress began, here or there.
   const ParcelLimits limits{.message_bytes_max = BlockPool::kBytesMax / 2,
-                            .output_bytes_max = BlockPool::kBytesMax / 2};
+                            .output_bytes_max = BlockPool::kBytesMax / 2,
+                            .request_bytes_max = BlockPool::kBytesMax / 2};
   const auto unpacked = unpack(packed, limits);
   if (!unpacked) return Error{to_string(unpacked.error()), "it stays with the worker it is from"};
   const Parcel& parcel = *unpacked;
+  if (parcel.state == Parcel::State::handshaking) {
+    arrive_opening(fd, parcel, came_back, now);
+    return {};
+  }
   if (parcel.state != Parcel::State::open)
-    return Error{"a session in transit that is not open", "only open ones move"};
+    return Error{"a session in transit that is closing", "such do not move"};
   if (parcel.app != rules_.app)
     return Error{fmt::format("a session in transit of the app {}", parcel.app),
                  fmt::format("this worker runs {}", rules_.app)};
@@ -171,7 +188,7 @@ Result<void> Sessions::arrive(UniqueFd& fd, std::span<const std::byte> packed, b
 
   Session& session = take_in(std::move(fd), now);
   session.decoder = std::move(*decoder);
-  session.stays = stays;
+  session.stays = came_back;
   session.since = std::min(std::max(parcel.since, parcel.pinged_at), now);
   session.heard_at = std::min(parcel.heard_at, now);
   // Under the rules that it left it was not: it is pinged before it is closed.
@@ -197,10 +214,7 @@ Result<void> Sessions::arrive(UniqueFd& fd, std::span<const std::byte> packed, b
   for (const Parcel::Bytes run : parcel.output) blocks_.append(session.queued, run);
   if (session.queued.size > 0) list_for_flush(session);
 
-  // Its place among its client's connections was given up by the worker it is from.
-  if (gate_.asks())
-    if (const auto client = session.client ? *session.client : SocketAddress::peer_of(session.fd))
-      (void)gate_.admit(session.slot, *client, now);
+  take_over_account(session, now);
   ++traffic_.arrived;
   ++open_count_;
   session.counted_open = true;
@@ -211,6 +225,13 @@ Result<void> Sessions::arrive(UniqueFd& fd, std::span<const std::byte> packed, b
   call_handler(session, [&](Peer& peer) { handler_.on_arrive(peer, parcel.app_state); });
   keep_receiving(session);
   return {};
+}
+
+/// Its place among its client's connections was given up by the worker it is from.
+void Sessions::take_over_account(Session& session, Instant now) {
+  if (!gate_.asks()) return;
+  if (const auto client = session.client ? *session.client : SocketAddress::peer_of(session.fd))
+    gate_.take_over(session.slot, *client, now);
 }
 
 }  // namespace weir::session

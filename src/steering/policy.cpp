@@ -7,14 +7,14 @@
 namespace weir::steering {
 namespace {
 
-constexpr std::array<std::string_view, 9> kPolicyNames{
+constexpr std::array<std::string_view, 10> kPolicyNames{
     "least-connections", "two-choices", "round-robin", "weighted-round-robin", "source-hash",
-    "tuple-hash",        "cpu-local",   "least-load",  "predictive",
+    "tuple-hash",        "cpu-local",   "least-load",  "predictive",           "uri-hash",
 };
 constexpr std::array<std::string_view, 4> kChoiceNames{"auto", "ebpf", "cbpf", "none"};
 constexpr std::array<std::string_view, 3> kBackendNames{"ebpf", "cbpf", "none"};
 
-static_assert(kPolicyNames.size() == static_cast<std::size_t>(Policy::predictive) + 1);
+static_assert(kPolicyNames.size() == static_cast<std::size_t>(Policy::uri_hash) + 1);
 static_assert(kChoiceNames.size() == static_cast<std::size_t>(BackendChoice::none) + 1);
 
 /// The value whose name stands at its own number in `names`.

@@ -150,12 +150,20 @@ _CONNECTION = r"^ *\d+: [0-9A-F]{8}:%04X [0-9A-F]{8}:(?!0000)([0-9A-F]{4})(?: +\
 
 def held_ports(pid, server_port):
     """The client ports of the IPv4 connections to `server_port` that `pid` has accepted and holds."""
-    inodes = {
-        what.removeprefix("socket:[").removesuffix("]")
-        for what in descriptors(pid).values()
-        if what.startswith("socket:[")
-    }
+    return held_ports_of((pid,), server_port)[0]
+
+
+def held_ports_of(pids, server_port):
+    """The same of several processes, in their order, by one look at the connections."""
+    held = [
+        {
+            what.removeprefix("socket:[").removesuffix("]")
+            for what in descriptors(pid).values()
+            if what.startswith("socket:[")
+        }
+        for pid in pids
+    ]
     # One expression over all of it: of the many lines most are of sockets that nobody holds.
     with open("/proc/net/tcp", encoding="ascii") as file:
         found = re.findall(_CONNECTION % server_port, file.read(), re.MULTILINE)
-    return {int(port, 16) for port, inode in found if inode in inodes}
+    return [{int(port, 16) for port, inode in found if inode in inodes} for inodes in held]

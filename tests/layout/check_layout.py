@@ -18,7 +18,7 @@ ALLOWED = {
                "io/ring.h"},
     # weirctl shares the flag machinery and nothing of weir's own options.
     "weirctl": {"admin", "base", "cli/control_path.h", "cli/ctl_options.h"},
-    "cli": {"base", "steering/policy.h", "wire/deflate.h"},
+    "cli": {"base", "steering/policy.h", "wire/deflate.h", "wire/hash_on.h"},
     # Of process, what runs in a worker: its word to the master, its inbox, and its sandbox. Of admin,
     # what a worker writes to weirctl.
     "server": {"apps", "session", "steering", "io", "tls", "wire", "process/worker_link.h",

@@ -46,6 +46,7 @@ struct Status {
   pid_t master_pid = 0;
   std::string version = {};
   std::string policy = {};  // in force: "kernel-hash" where none of weir's is
+  std::string hash_on = {};  // what uri-hash goes by; empty under another policy
   std::string backend = {};
   std::vector<std::string> listen = {};
   std::uint64_t connections = 0;  // open now, all workers together
@@ -63,7 +64,7 @@ struct Status {
 /// also the answer where there is no such slot or no connection.
 [[nodiscard]] double imbalance(std::span<const WorkerStatus> workers) noexcept;
 
-/// {"master_pid","version","policy","backend","listen","connections","imbalance",
+/// {"master_pid","version","policy","hash_on","backend","listen","connections","imbalance",
 /// "forecast_error","forecast_error_of_connections","counters","workers"}, the counters an object
 /// of name and number, each worker an object with the names of WorkerStatus; null where nothing.
 [[nodiscard]] boost::json::value to_json(const Status& status);

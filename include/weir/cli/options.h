@@ -21,6 +21,7 @@
 #include "weir/cli/version.h"
 #include "weir/steering/policy.h"
 #include "weir/wire/deflate.h"
+#include "weir/wire/hash_on.h"
 
 namespace weir::cli {
 
@@ -103,6 +104,7 @@ struct Options {
   // Steering.
   steering::Policy steer = steering::Policy::least_connections;
   steering::BackendChoice backend = steering::BackendChoice::automatic;
+  wire::HashOn hash_on;                // for the policy uri-hash
   std::vector<std::uint32_t> weights;  // empty, or one for each worker, 1..1000
   std::chrono::nanoseconds predict_horizon = std::chrono::seconds{1};
   Rebalancing rebalance = Rebalancing::automatic;

@@ -46,6 +46,7 @@
 namespace weir::server {
 
 class Acceptor;
+class KeyPlacer;
 class Mover;
 class Drainer;
 class Recorder;
@@ -56,6 +57,7 @@ struct WorkerOptions {
   std::vector<session::Door> doors;  // by listen address
   tls::Vault* vault = nullptr;       // borrowed, the master's; null where no door has TLS
   tls::ContextOptions tls;
+  std::uint64_t descriptors = 0;  // for sessions, listeners and the ends of inboxes
 };
 
 /// The per-client limits, as Sessions asks for them.
@@ -66,6 +68,9 @@ class ClientGate final : public session::Gate {
   [[nodiscard]] bool admit(std::uint32_t place, const SocketAddress& client,
                            Instant now) noexcept override {
     return desk_.admit(place, client, now) == steering::Verdict::admitted;
+  }
+  void take_over(std::uint32_t place, const SocketAddress& client, Instant now) noexcept override {
+    desk_.take_over(place, client, now);
   }
   void left(std::uint32_t place) noexcept override { desk_.leave(place); }
 
@@ -138,6 +143,7 @@ class Worker {
   std::uint32_t tick_ = 0;  // generation of the tick that counts; another threshold has another
   std::unique_ptr<Acceptor> acceptor_;   // null until the slot is ours
   std::unique_ptr<Mover> mover_;         // likewise
+  std::unique_ptr<KeyPlacer> placer_;    // likewise
   std::unique_ptr<Drainer> drainer_;     // null until a signal, or an order
   std::unique_ptr<Recorder> recorder_;   // null while nobody records
   std::optional<weir_row> let_go_with_;  // the row as it was when the slot was let go

@@ -6,7 +6,7 @@
 // successor, who knows better: hence the time at which rules were made. The later ones hold.
 //
 // The layout has a version, because the two ends may be different versions of weir while the
-// binary is replaced; a reader refuses any but its own. Version 1. All numbers are little-endian.
+// binary is replaced; a reader refuses any but its own. Version 2. All numbers are little-endian.
 //
 //   offset size  meaning
 //        0    4  "wrul"
@@ -36,8 +36,10 @@
 //      140    4    origins,
 //      144    4    subprotocols
 //      148    4    and networks of proxies there are
-//      152    H  health path, then each of these in turn: 4 bytes of length, and as many as that;
-//                a network is written as Cidr::to_string() does
+//      152    4  what uri-hash goes by: 0 path, 1 query, 2 header, 3 cookie
+//      156    4  bytes of the name of that: K
+//      160    H  health path, K of that name, then each of these in turn: 4 bytes of length, and as
+//                many as that; a network is written as Cidr::to_string() does
 //       -4    4  CRC-32 (zlib's) of all before it
 #pragma once
 

@@ -1,9 +1,11 @@
 // Session: the state of one connection. Plain data; Sessions is what acts on it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "weir/base/clock.h"
 #include "weir/base/socket_address.h"
@@ -33,6 +35,8 @@ enum class State : std::uint8_t { free, handshaking, open, closing, lingering, r
 struct Opening {
   std::optional<wire::ProxyParser> proxy;      // from its first byte on
   std::optional<wire::UpgradeParser> upgrade;  // of a request that has begun and is not whole
+  /// While leaving: the request, which was found good, and what has come behind it.
+  std::vector<std::byte> pending;
 };
 
 /// The TLS of a connection.
@@ -72,6 +76,7 @@ struct Session {
   bool waits : 1 = false;            // is in Sessions::waiting_to_leave_
   bool left : 1 = false;             // has gone to `target`
   bool stays : 1 = false;            // could not go where it was to
+  bool placed : 1 = false;           // goes, went or came by its request, which happens once
   std::uint8_t window_bits : 4 = 0;  // of what is sent compressed
   std::uint8_t gathered_bits = 0;    // the largest message that was gathered is below 2^this
   std::uint8_t small_reads = 0;      // in a row, in bulk

@@ -64,6 +64,7 @@
 #include "weir/session/gate.h"
 #include "weir/session/handler.h"
 #include "weir/session/parcel.h"
+#include "weir/session/placer.h"
 #include "weir/session/session.h"
 #include "weir/session/witness.h"
 #include "weir/tls/context.h"
@@ -132,6 +133,11 @@ struct Traffic {
   std::uint64_t compressed_out = 0;
   std::uint64_t arrived = 0;  // sessions that came from other workers
   std::uint64_t left = 0;     // and those that went there; not among `ended`
+  // Of those that a Placer was asked about:
+  std::uint64_t hash_moved = 0;   // went to another worker; among `left`
+  std::uint64_t hash_stayed = 0;  // another's, and answered here
+  std::uint64_t hash_tls = 0;     // likewise, for their TLS
+  std::uint64_t hash_no_key = 0;  // lacked what they would be placed by
 };
 
 class Sessions {
@@ -161,6 +167,8 @@ class Sessions {
     carrier_ = &carrier;
     parcel_version_ = version;
   }
+  /// From now on `placer` is asked where a session is to be answered. It is borrowed.
+  void place_by(Placer& placer) noexcept { placer_ = &placer; }
   /// From now on none may; those about to go on here.
   void carry_no_more() noexcept { carrier_ = nullptr; }
   /// Begins to give so many sessions to the worker of slot `target`, each as soon as nothing of it
@@ -169,9 +177,11 @@ class Sessions {
   std::size_t give(std::size_t count, std::uint32_t target);
   /// Whether give() would find a session, or one is on its way out.
   [[nodiscard]] bool may_give();
-  /// Takes in a session that another worker gave, from its socket and its packed parcel. `stays`:
-  /// it is not given to anyone again. Where it fails, nothing was done, and `fd` is the caller's.
-  [[nodiscard]] Result<void> arrive(UniqueFd& fd, std::span<const std::byte> packed, bool stays,
+  /// Takes in a session that another worker gave, from its socket and its packed parcel. One that
+  /// is in its opening is answered. `came_back`: from whom it was given to, who could not take it;
+  /// an open one is not given to anyone again. Where it fails, nothing was done, and `fd` is the
+  /// caller's.
+  [[nodiscard]] Result<void> arrive(UniqueFd& fd, std::span<const std::byte> packed, bool came_back,
                                     Instant now);
 
   /// Before a carrier that had no room is asked again, by run_deadlines().
@@ -341,6 +351,16 @@ class Sessions {
   void leave(Session& session);
   void leave_at_last();
   [[nodiscard]] std::span<const std::byte> pack_up(Session& session);
+  void pack_open(Session& session, Parcel& parcel);
+  void take_over_account(Session& session, Instant now);
+
+  // Placing (placing.cpp).
+  [[nodiscard]] bool goes_elsewhere(Session& session, const wire::UpgradeRequest& request,
+                                    Instant now);
+  void begin_placing(Session& session, std::string_view request, std::span<const std::byte> behind);
+  void add_pending(Session& session, std::span<const std::byte> in);
+  void stop_placing(Session& session);
+  void arrive_opening(UniqueFd& fd, const Parcel& parcel, bool came_back, Instant now);
 
   // Compression (compression.cpp).
   void agree_on(Session& session, const wire::DeflateTerms& terms);
@@ -405,6 +425,8 @@ class Sessions {
   std::vector<std::byte> plaintext_;        // of one TLS record; empty without TLS
   Carrier* carrier_ = nullptr;
   Witness* witness_ = nullptr;
+  Placer anywhere_;
+  Placer* placer_ = &anywhere_;
   std::unique_ptr<Packing> packing_;
   std::vector<WaitingToLeave> waiting_to_leave_;
   std::size_t give_next_ = 0;  // the place that give() looked at last

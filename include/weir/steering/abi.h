@@ -50,7 +50,7 @@
 #include <linux/types.h>
 
 #define WEIR_TABLE_MAGIC 0x72696577u /* "weir" */
-#define WEIR_TABLE_VERSION 3u        /* raise with every change to this file */
+#define WEIR_TABLE_VERSION 4u        /* raise with every change to this file */
 
 #define WEIR_SLOTS_MAX 1024u
 #define WEIR_SLOT_MASK 1023u
@@ -81,6 +81,7 @@ enum weir_policy {
   WEIR_CPU_LOCAL = 6,
   WEIR_LEAST_LOAD = 7,
   WEIR_PREDICTIVE = 8,
+  WEIR_URI_HASH = 9, /* the program steers as by least-connections; the rest is the workers' */
 };
 
 /* Written by the master; read by the program on every SYN, so that a change acts on the next. */
@@ -160,6 +161,13 @@ struct weir_row {
   __u64 compressed_out;     /* messages sent compressed */
   __u64 arrived;            /* sessions that came from other workers */
   __u64 left;               /* and those that went there */
+
+  /* Under uri-hash, in their opening: */
+  __u64 hash_moved;  /* went to the worker whose request's key it is */
+  __u64 hash_stayed; /* were that of another worker, which did not take them */
+  __u64 hash_tls;    /* were that of another worker, and could not move for their TLS */
+  __u64 hash_no_key; /* had no such argument, header or cookie in their request */
+  __u64 pad[4];
 };
 
 /* Written by the program on that CPU alone. A sum over the CPUs is the program's own account. */
@@ -221,7 +229,7 @@ WEIR_ABI_ASSERT(sizeof(struct weir_config) == 64);
 WEIR_ABI_ASSERT(sizeof(struct weir_admission) == 64);
 WEIR_ABI_ASSERT(sizeof(struct weir_lone_counter) == 64);
 WEIR_ABI_ASSERT(sizeof(struct weir_steered) == 64);
-WEIR_ABI_ASSERT(sizeof(struct weir_row) == 256);
+WEIR_ABI_ASSERT(sizeof(struct weir_row) == 320);
 WEIR_ABI_ASSERT(sizeof(struct weir_program_counters) == 128);
 WEIR_ABI_ASSERT(sizeof(struct weir_lookup) == 64 + 2 * 16384 + 2 * 131072);
 WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, admission) == 64);
@@ -232,9 +240,9 @@ WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, bias) == 256 + 8 * 1024);
 WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, local_slot) == 256 + 16 * 1024);
 WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, steered) == 256 + 18 * 1024);
 WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, row) == 256 + 82 * 1024);
-WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, cpu) == 256 + 338 * 1024);
-WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, lookup) == 256 + 466 * 1024);
-WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, owner) == 256 + 466 * 1024 + 2 * 294976);
-WEIR_ABI_ASSERT(sizeof(struct weir_table) == 256 + 474 * 1024 + 2 * 294976);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, cpu) == 256 + 402 * 1024);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, lookup) == 256 + 530 * 1024);
+WEIR_ABI_ASSERT(__builtin_offsetof(struct weir_table, owner) == 256 + 530 * 1024 + 2 * 294976);
+WEIR_ABI_ASSERT(sizeof(struct weir_table) == 256 + 538 * 1024 + 2 * 294976);
 
 #endif /* WEIR_STEERING_ABI_H */

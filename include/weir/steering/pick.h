@@ -12,7 +12,8 @@
  *             loaded serving one, hung or not (a queue beats a reset); none serving: WEIR_ABSTAIN
  *   charge    the slot's key and `assigned`
  *
- * Least-connections proposes nothing: it is the fallback. So are least-load and predictive, with
+ * Least-connections proposes nothing: it is the fallback. So is uri-hash, whose key no SYN has: the
+ * workers see to it (key_owner.h). So are least-load and predictive, with
  * the scan reading another number: to each key it adds the slot's bias, by which the master says
  * how many connections' worth more or less than what is counted the slot's load weighs
  * (load_score.h). The bias is up to a tick old; the key is not. A burst therefore cannot herd onto
@@ -457,7 +458,8 @@ WEIR_PART int weir_steer(struct weir_table* table, const struct weir_syn* syn) {
       return WEIR_ABSTAIN;
     }
     policy = WEIR_READ(table->config.policy);
-    if (policy != WEIR_LEAST_CONNECTIONS && !weir_is_biased(policy)) counters->fallback++;
+    if (policy != WEIR_LEAST_CONNECTIONS && policy != WEIR_URI_HASH && !weir_is_biased(policy))
+      counters->fallback++;
     slot = (int)(key & WEIR_SLOT_MASK);
   }
   weir_charge(table, (__u32)slot);

@@ -21,6 +21,7 @@ enum class Policy : std::uint32_t {
   cpu_local = WEIR_CPU_LOCAL,    ///< the worker on the SYN's CPU, up to 1.25 x the mean
   least_load = WEIR_LEAST_LOAD,  ///< least blend of connections, busy share and backlog
   predictive = WEIR_PREDICTIVE,  ///< least busy share as a fitted model forecasts it
+  uri_hash = WEIR_URI_HASH,      ///< by what the upgrade request asks for (Maglev): key_owner.h
 };
 
 /// Whether the policy compares load_score.h's scores, which somebody has to publish.

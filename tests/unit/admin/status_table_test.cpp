@@ -46,6 +46,12 @@ total                                1204       1      1301      1300       20  
 )");
 }
 
+TEST(StatusTable, SaysWhatUriHashGoesBy) {
+  const std::string table =
+      render_table({.policy = "uri-hash", .hash_on = "cookie:sid", .backend = "none"});
+  EXPECT_NE(table.find(": uri-hash on cookie:sid by none, on "), table.npos) << table;
+}
+
 TEST(StatusTable, BytesAreShortAndNeverAThousandTwentyFour) {
   const std::pair<std::uint64_t, std::string_view> cases[] = {
       {0, " 0B "},

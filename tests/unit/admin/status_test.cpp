@@ -44,7 +44,8 @@ Status example() {
 }
 
 constexpr std::string_view kExample =
-    R"({"master_pid":100,"version":"0.1.0","policy":"least-connections","backend":"ebpf",)"
+    R"({"master_pid":100,"version":"0.1.0","policy":"least-connections","hash_on":"",)"
+    R"("backend":"ebpf",)"
     R"("listen":["127.0.0.1:9000","[::1]:9000"],"connections":7,"imbalance":1.143,)"
     R"("forecast_error":0.031,"forecast_error_of_connections":null,)"
     R"("counters":{"upgraded":9,"too_big":0},"workers":[)"

@@ -91,7 +91,7 @@ TEST(CrossChecks, WhatNoListenAddressUsesIsWarnedOf) {
 TEST(CrossChecks, WeightsThatAPolicyIgnoresAreWarnedOf) {
   const std::vector<std::string> weights{"--workers=2", "--weights=2,1"};
   for (const std::string policy : {"least-connections", "two-choices", "weighted-round-robin",
-                                   "cpu-local", "least-load", "predictive"}) {
+                                   "cpu-local", "least-load", "predictive", "uri-hash"}) {
     auto words = weights;
     words.insert(words.end(), {"--steer", policy});
     EXPECT_TRUE(accepted(words).warnings.empty()) << policy;
@@ -102,6 +102,13 @@ TEST(CrossChecks, WeightsThatAPolicyIgnoresAreWarnedOf) {
     EXPECT_EQ(accepted(words).warnings,
               std::vector{fmt::format("--weights change nothing under --steer {}", policy)});
   }
+}
+
+TEST(CrossChecks, HashOnThatNobodyHeedsIsWarnedOf) {
+  EXPECT_TRUE(accepted({"--hash-on=query:room", "--steer=uri-hash"}).warnings.empty());
+  EXPECT_TRUE(accepted({"--hash-on=path"}).warnings.empty()) << "as it is anyway";
+  EXPECT_EQ(accepted({"--hash-on=query:room", "--steer=source-hash"}).warnings,
+            std::vector<std::string>{"--hash-on changes nothing under --steer source-hash"});
 }
 
 TEST(CrossChecks, CpuLocalWithoutBoundWorkersIsWarnedOf) {

@@ -108,6 +108,7 @@ TEST(Values, EveryFlagIsRead) {
                                     "--hang-threshold=0",
                                     "--steer",
                                     "two-choices",
+                                    "--hash-on=header:X-Room",
                                     "--steer-backend",
                                     "none",
                                     "--predict-horizon=1m",
@@ -167,6 +168,7 @@ TEST(Values, EveryFlagIsRead) {
   EXPECT_EQ(options.pin_cpus, (std::vector<int>{0, 1, 3}));
   EXPECT_EQ(options.hang_threshold, 0ns);
   EXPECT_EQ(options.steer, steering::Policy::two_choices);
+  EXPECT_EQ(options.hash_on, (wire::HashOn{.part = wire::HashOn::Part::header, .name = "X-Room"}));
   EXPECT_EQ(options.backend, steering::BackendChoice::none);
   EXPECT_EQ(options.weights, (std::vector<std::uint32_t>{4, 2, 1000}));
   EXPECT_EQ(options.predict_horizon, 1min);
@@ -197,7 +199,9 @@ TEST(Values, WrongOnesAreNamedWithWhatIsAccepted) {
       "expected a number from 0 to 1000000, or two with a colon between them such as 10:100";
   constexpr std::string_view policies =
       "expected least-connections, two-choices, round-robin, weighted-round-robin, source-hash, "
-      "tuple-hash, cpu-local, least-load or predictive";
+      "tuple-hash, cpu-local, least-load, predictive or uri-hash";
+  constexpr std::string_view hash_on =
+      "expected path, query:NAME, header:NAME or cookie:NAME, such as query:room";
   constexpr std::string_view cpus = "expected auto, none or a list of CPUs such as 0-3,8";
   constexpr std::string_view weights =
       "expected numbers from 1 to 1000 with commas between them, such as 4,2,1";
@@ -261,6 +265,12 @@ TEST(Values, WrongOnesAreNamedWithWhatIsAccepted) {
       {"hang-kill", "1ms", "expected 0, or a time from 2ms to 24h"},
       {"hang-kill", "25h", "expected 0, or a time from 2ms to 24h"},
       {"steer", "random", policies},
+      {"hash-on", "uri", hash_on},
+      {"hash-on", "path:", hash_on},
+      {"hash-on", "query:", hash_on},
+      {"hash-on", "query:a=b", hash_on},
+      {"hash-on", "header:X Room", hash_on},
+      {"hash-on", "cookie:a;b", hash_on},
       {"steer-backend", "bpf", "expected auto, ebpf, cbpf or none"},
       {"weights", "0", weights},
       {"predict-horizon", "199ms", "expected a time from 200ms to 1m"},

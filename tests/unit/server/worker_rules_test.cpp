@@ -40,6 +40,7 @@ WorkerRules every_field() {
   sessions.upgrade.compression = {.mode = wire::Compression::dedicated, .window_bits = 12};
   sessions.slow_consumer = session::SlowConsumer::drop;
   sessions.upgrade.health_path = "/ok";
+  sessions.upgrade.hash_on = {.part = wire::HashOn::Part::header, .name = "X-R"};
   sessions.upgrade.paths = {"/a", "/bc"};
   sessions.upgrade.origins = {"null"};
   sessions.upgrade.subprotocols = {"x", "y", "z"};
@@ -58,18 +59,19 @@ std::string word(char low) {
 
 TEST(WorkerRules, AreWrittenAsTheHeaderSays) {
   const std::string expected =
-      "wrul"s + "\1\0\0\0"s + "\xd1\0\0\0\0\0\0\0"s + "\x08\x07\x06\x05\x04\x03\x02\x01" +
+      "wrul"s + "\2\0\0\0"s + "\xdc\0\0\0\0\0\0\0"s + "\x08\x07\x06\x05\x04\x03\x02\x01" +
       word('\x11') + word('\x12') + word('\x13') + word('\x14') + word('\x15') + word('\x16') +
       word('\x17') + word('\x18') + word('\x19') + word('\x1a') + word('\x1b') + word('\x1c') +
-      "\x1d\0\0\0\x1e\0\0\0"s + "\4\2\x0c\1"s + "\3\0\0\0\2\0\0\0\1\0\0\0\3\0\0\0\1\0\0\0"s +  //
-      "/ok" + "\2\0\0\0/a\3\0\0\0/bc"s + "\4\0\0\0null"s + "\1\0\0\0x\1\0\0\0y\1\0\0\0z"s +
+      "\x1d\0\0\0\x1e\0\0\0"s + "\4\2\x0c\1"s + "\3\0\0\0\2\0\0\0\1\0\0\0\3\0\0\0\1\0\0\0"s +
+      "\2\0\0\0\3\0\0\0"s +  //
+      "/okX-R" + "\2\0\0\0/a\3\0\0\0/bc"s + "\4\0\0\0null"s + "\1\0\0\0x\1\0\0\0y\1\0\0\0z"s +
       "\n\0\0\00010.0.0.0/8"s;
   const std::string letter = text_of(pack(every_field()));
   EXPECT_EQ(letter.substr(0, letter.size() - 4), expected);
   const auto crc = static_cast<std::uint32_t>(
       crc32_z(0, reinterpret_cast<const Bytef*>(expected.data()), expected.size()));
   EXPECT_EQ(std::memcmp(letter.data() + expected.size(), &crc, 4), 0);
-  EXPECT_EQ(letter.size(), 0xd1U);
+  EXPECT_EQ(letter.size(), 0xdcU);
 }
 
 TEST(WorkerRules, ComeBackWhole) {
@@ -79,6 +81,7 @@ TEST(WorkerRules, ComeBackWhole) {
   EXPECT_EQ(read->sessions.upgrade.paths, (std::vector<std::string>{"/a", "/bc"}));
   EXPECT_EQ(read->sessions.proxy_from.front().to_string(), "10.0.0.0/8");
   EXPECT_EQ(read->sessions.idle_timeout, nanoseconds{0x14});
+  EXPECT_EQ(to_string(read->sessions.upgrade.hash_on), "header:X-R");
   EXPECT_EQ(read->log_level, spdlog::level::err);
 }
 
@@ -136,7 +139,8 @@ TEST(WorkerRules, WhatNoFlagsComeToIsRefusedByName) {
     std::string_view said;
   };
   const Case cases[] = {
-      {4, 2, "a letter with rules of version 2, where 1 is known"},
+      {4, 1, "a letter with rules of version 1, where 2 is known"},
+      {4, 3, "a letter with rules of version 3, where 2 is known"},
       {23, 0x80, "a letter with rules whose time made is out of range"},
       {31, 1, "a letter with rules whose time is out of range"},
       {63, 0x80, "a letter with rules whose time is out of range"},
@@ -152,8 +156,12 @@ TEST(WorkerRules, WhatNoFlagsComeToIsRefusedByName) {
       {132, 2, "a letter with rules whose lists do not fill it"},
       {135, 0xff, "a letter with rules whose lists do not fill it"},
       {139, 0xff, "a letter with rules whose lists do not fill it"},
-      {158, 0xff, "a letter with rules whose lists do not fill it"},
-      {196, 'x', "a letter with rules whose networks are none"},
+      {152, 4, "a letter with rules whose hash is out of range"},
+      {152, 0, "a letter with rules whose hash is out of range"},
+      {156, 0, "a letter with rules whose hash is out of range"},
+      {156, 2, "a letter with rules whose lists do not fill it"},
+      {169, 0xff, "a letter with rules whose lists do not fill it"},
+      {207, 'x', "a letter with rules whose networks are none"},
   };
   for (const Case& c : cases)
     EXPECT_EQ(refusal_of([&](auto& letter) { letter[c.at] = std::byte{c.byte}; }), c.said) << c.at;

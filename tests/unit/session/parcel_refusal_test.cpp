@@ -58,12 +58,14 @@ TEST(UnpackParcel, RefusesWhatIsNoParcel) {
 }
 
 TEST(UnpackParcel, RefusesAVersionThatItDoesNotKnowWhateverItSays) {
-  for (const unsigned version : {0U, 2U, 255U}) {
-    std::string bytes = of(idle());
-    bytes[4] = static_cast<char>(version);
-    const ParcelError expected{.kind = Kind::version_unknown, .value = version};
-    EXPECT_EQ(refused(bytes), expected) << "the checksum is not looked at: it may be elsewhere";
-    EXPECT_EQ(refused(bytes.substr(0, 16)), expected);
+  for (const Parcel& parcel : {idle(), handshaking()}) {
+    for (const unsigned version : {0U, 2U, 255U}) {
+      std::string bytes = of(parcel);
+      bytes[4] = static_cast<char>(version);
+      const ParcelError expected{.kind = Kind::version_unknown, .value = version};
+      EXPECT_EQ(refused(bytes), expected) << "the checksum is not looked at: it may be elsewhere";
+      EXPECT_EQ(refused(bytes.substr(0, 16)), expected);
+    }
   }
 }
 

@@ -67,7 +67,7 @@ Parcel with_new_contexts() {
 const Case kCases[] = {{"idle", idle(), kIdleBytes},
                        {"busy", busy(), kBusyBytes},
                        {"closing", closing(), kClosingBytes},
-                       {"handshaking", handshaking(), {}},
+                       {"handshaking", handshaking(), kHandshakingBytes},
                        {"contexts that have just begun", with_new_contexts(), {}}};
 
 TEST(Parcel, IsWrittenAsItsTableSays) {

@@ -166,5 +166,25 @@ inline Parcel handshaking() {
   parcel.request = bytes_of("GET /chat HT");
   return parcel;
 }
+constexpr std::string_view kHandshakingBytes =
+    "weir\x01\0"
+    "\x01\x01"                          // handshaking; admitted
+    "\x90\0\0\0\0\0\0\0"                // 144 bytes
+    "\x05\0\0\0\0\0\0\0"                // since
+    "\x06\0\0\0\0\0\0\0"                // heard at
+    "\x07\0\0\0\0\0\0\0"                // pinged at
+    "\0\0\0\0\0\0\0\0"                  // nothing paid
+    "\x01\0"                            // door 1
+    "\0\0\0\0\0\0\0"                    // close code, window bits, client
+    "\0\0\0\0\0\0\0\0\0"                // decoder ...
+    "\0\0"                              // no app
+    "\0\0\0\0"                          // ... its key ...
+    "\0\0\0\0\0\0\0\0"                  // ... message bytes ...
+    "\0\0\0\0\0\0\0\0"                  // ... frame bytes left
+    "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"  // client's address
+    "\x0c\0\0\0\0\0\0\0\0\0\0\0"        // a request of 12, nothing gathered, no output
+    "\0\0\0\0\0\0\0\0\0\0\0\0"          // no windows, no app's state
+    "GET /chat HT"
+    "\x2b\x55\x24\x20"sv;
 
 }  // namespace weir::session

@@ -63,9 +63,9 @@ TEST(Policy, EveryNameIsReadBack) {
     ASSERT_TRUE(policy) << name;
     EXPECT_EQ(to_string(*policy), name);
   }
-  EXPECT_EQ(policy_names().size(), 9U);
+  EXPECT_EQ(policy_names().size(), 10U);
   EXPECT_EQ(parse_policy("weighted-round-robin"), Policy::weighted_round_robin);
-  for (const std::string_view name : {"", "least", "Round-Robin", "uri-hash"})
+  for (const std::string_view name : {"", "least", "Round-Robin", "uri"})
     EXPECT_FALSE(parse_policy(name)) << name;
 }
 
