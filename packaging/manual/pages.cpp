@@ -293,7 +293,8 @@ std::string weirctl_page() {
             "Has sessions move to other workers until each worker is within one of its share, at "
             "no more than --rebalance-rate of weir(8), and says how many are to move. Clients "
             "notice nothing. Sessions with TLS do not move. Refused under a policy that puts "
-            "clients where their address says, or by which a worker may have more than its share.");
+            "clients where their address says or sessions where their request does, or by which a "
+            "worker may have more than its share.");
   page.item("move", "COUNT FROM TO",
             "Has the worker of slot FROM give so many sessions to that of slot TO, or as many as "
             "it has that can move: to empty a worker before it is taken out, say, or to fill one. "

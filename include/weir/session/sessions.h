@@ -167,10 +167,11 @@ class Sessions {
     carrier_ = &carrier;
     parcel_version_ = version;
   }
-  /// From now on `placer` is asked where a session is to be answered. It is borrowed.
-  void place_by(Placer& placer) noexcept { placer_ = &placer; }
   /// From now on none may; those about to go on here.
   void carry_no_more() noexcept { carrier_ = nullptr; }
+  /// From now on `placer`, which is borrowed, is asked which worker is to answer a request. Where
+  /// it is another, the session goes there, once, if sessions may leave; else it is answered here.
+  void place_by(Placer& placer) noexcept { placer_ = &placer; }
   /// Begins to give so many sessions to the worker of slot `target`, each as soon as nothing of it
   /// is in the kernel, which takes a turn or two. Returns how many: fewer only where no more of
   /// them can move. Whatever has TLS stays, and so does what the handler will not let go.
