@@ -56,7 +56,8 @@ void Sessions::add_pending(Session& session, std::span<const std::byte> in) {
   pending.insert(pending.end(), in.begin(), in.end());
 }
 
-/// It could not go, and is answered here.
+/// It could not go, and is answered here. What came behind the request lies in no receive buffer,
+/// and nothing is forwarded from where it lies: the answer is queued before it.
 void Sessions::stop_placing(Session& session) {
   ++traffic_.hash_stayed;
   const std::unique_ptr<Opening> opening = std::move(session.opening);

@@ -88,7 +88,6 @@ bool Sessions::send_from_block(Session& session, Opcode opcode, std::span<std::b
 /// Where an earlier message of the same buffer is on its way too, this one moves up behind it:
 /// one send for both, and still no other memory than that which the peer's bytes are in.
 bool Sessions::send_from_buffer(Session& session, Opcode opcode, std::span<std::byte> bytes) {
-  if (receiving_.buffer == kNoBuffer) return false;  // it came behind a request, to another worker
   const std::size_t header = wire::server_header_bytes(bytes.size());
   const auto size = static_cast<std::uint32_t>(header + bytes.size());
   Outgoing& out = outgoing_of(session);

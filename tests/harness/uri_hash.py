@@ -1,6 +1,7 @@
 """UriHashTest: what the tests of --steer uri-hash share: sessions by their requests, and the slots of
 the workers that hold them."""
 
+import select
 import socket
 import time
 
@@ -75,6 +76,19 @@ class UriHashTest(WeirTest):
         deadline = time.monotonic() + PATIENCE
         while self.slot_of(server, self.open(server, path)) != slot:
             self.assertLess(time.monotonic(), deadline, "it never has its key back")
+
+    def answered_at_last(self, server, path):
+        """Asks for the path again and again until one session is answered: that one, and those that
+        wait for a worker which does not."""
+        waiting, answered = [], []
+        deadline = time.monotonic() + PATIENCE
+        while not answered:
+            self.assertLess(time.monotonic(), deadline, "none is ever answered")
+            waiting.append(self.connect(server, raw.request(path=path)))
+            answered, _, _ = select.select(waiting, [], [], 0.1)
+        self.assert_open(answered[0])
+        waiting.remove(answered[0])
+        return answered[0], waiting
 
     def counter(self, server, name):
         return server.status()["counters"][name]

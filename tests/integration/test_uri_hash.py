@@ -2,7 +2,6 @@
 its connection was accepted: which key, which worker, and what becomes of it as workers come and go."""
 
 import os
-import select
 import tempfile
 
 from harness import proc, raw
@@ -73,10 +72,7 @@ class SpreadTest(UriHashTest):
         killed = pids.pop(victim)
         self.freeze(server.pid)
         proc.kill(killed)
-        waiting, answered = [], []
-        while not answered:
-            waiting.append(self.connect(server, raw.request(path=its_path)))
-            answered, _, _ = select.select(waiting, [], [], 0.1)
+        _, waiting = self.answered_at_last(server, its_path)
         without = self.owners(server, paths, pids)
         for path, was, now in zip(paths, before, without, strict=True):
             if was == victim:

@@ -2,7 +2,6 @@
 dies meanwhile; what cannot go is answered where it is; limits hold as if nothing had moved."""
 
 import os
-import select
 import signal
 import socket
 
@@ -156,13 +155,8 @@ class DeathTest(UriHashTest):
         target, _ = self.busy_elsewhere(server, "/busy")
         pid = server.column("pid")[target]
         self.freeze(pid)
-        waiting, answered = [], []  # for it, until it is found out
-        while not answered:
-            waiting.append(self.connect(server, raw.request(path="/busy")))
-            answered, _, _ = select.select(waiting, [], [], 0.1)
-        self.assert_open(answered[0])
-        waiting.remove(answered[0])
-        others = {self.slot_of(server, answered[0])}
+        answered, waiting = self.answered_at_last(server, "/busy")
+        others = {self.slot_of(server, answered)}
         self.thaw(pid)
         for peer in waiting:
             self.assert_open(peer)

@@ -118,6 +118,15 @@ TEST_F(PlacingTest, HoweverTheBytesAreCutTheyAreAnsweredInOrder) {
   }
 }
 
+TEST_F(PlacingTest, WhatTwoReceivesOfOneTurnBringGoesWhole) {
+  const UniqueFd peer = connect();
+  const std::string payload(6'000, 'p');  // of buffers of 4,096 bytes
+  write(peer, std::string{kUpgrade} + frame(0x82, payload));
+  const std::string expected = answer(0x82, payload);
+  EXPECT_EQ(read_both(peer, kResponseBytes + expected.size()).substr(kResponseBytes), expected);
+  EXPECT_EQ(sessions_->count(), 0U);
+}
+
 TEST_F(PlacingTest, BytesThatComeWhileItWaitsToLeaveAreTheOtherWorkers) {
   const UniqueFd peer = connect();
   ferry_.answer = Carried::no_room;
