@@ -42,9 +42,11 @@ Result<void> Master::may_be_ordered() const {
 
 Result<steering::Policy> Master::steer(steering::Policy policy) {
   if (auto may = may_be_ordered(); !may) return may.error();
+  if (auto can = steering_.can(policy); !can) return can.error();
   const steering::Policy before = steering_.table().policy();
   options_.terms.set.policy = policy;
   steering_.table().set_policy(policy);
+  steer_anew();
   spdlog::info("steering by {} (was {}), set by weirctl", steering::to_string(policy),
                steering::to_string(before));
   if (ready_once_) renew_keeper();
@@ -72,7 +74,7 @@ SteeringSet Master::end_steering_set() {
   SteeringSet ended = std::exchange(options_.terms.set, {});
   if (!ended.any()) return ended;
   steering_.table().set_policy(options_.steering.table.policy);
-  if (!ended.weights.empty()) publish_weights();
+  publish_weights();
   return ended;
 }
 
@@ -87,6 +89,7 @@ std::vector<std::uint32_t> Master::weights_in_force(std::uint32_t slots) const {
 void Master::publish_weights() {
   steering_.table().set_weights(weights_in_force(options_.workers));
   if (resizing_.handing_over) steering_.table().look_up_first(resizing_.staying);
+  steer_anew();
 }
 
 /// Has an inherited table heed what this master was started with, and what was set since the one

@@ -46,9 +46,11 @@ Result<void> probe_cbpf(std::uint32_t slots) {
 }
 
 Result<void> can_cbpf(Policy policy) {
-  if (policy == Policy::least_connections || is_hashed(policy)) return {};
-  return Error{fmt::format("the steering backend cbpf cannot do --steer {}", to_string(policy)),
-               "it does least-connections (nearly), source-hash and tuple-hash; ebpf does all"};
+  if (policy == Policy::least_connections || is_hashed(policy) || policy == Policy::uri_hash)
+    return {};
+  return Error{
+      fmt::format("the steering backend cbpf cannot do --steer {}", to_string(policy)),
+      "it does least-connections (nearly), source-hash, tuple-hash and uri-hash; ebpf does all"};
 }
 
 void CbpfSteerer::read(LoadTable& table, const Queued& queued, Instant now) {

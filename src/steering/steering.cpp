@@ -227,7 +227,10 @@ std::string_view Steering::fallback_reason() const noexcept {
 }
 
 std::string_view Steering::policy_in_force() const noexcept {
-  return backend() == Backend::none ? "kernel-hash" : to_string(state_->table.policy());
+  const Policy policy = state_->table.policy();
+  const bool kernels =
+      backend() == Backend::none && policy != Policy::uri_hash;  // the workers' own
+  return kernels ? "kernel-hash" : to_string(policy);
 }
 
 Result<void> Steering::can(Policy policy) const {

@@ -15,8 +15,8 @@ from harness.talkers import Talkers
 NEVER_HUNG = ("--hang-threshold", "0")
 CBPF = ("--steer-backend", "cbpf")
 CANNOT = (
-    "the steering backend cbpf cannot do --steer {}; it does least-connections (nearly), source-hash "
-    "and tuple-hash; ebpf does all"
+    "the steering backend cbpf cannot do --steer {}; it does least-connections (nearly), source-hash, "
+    "tuple-hash and uri-hash; ebpf does all"
 )
 
 

@@ -23,7 +23,7 @@ NO_BPF = (
 )
 NO_ROUND_ROBIN = (
     "the steering backend cbpf cannot do --steer round-robin; it does least-connections (nearly), "
-    "source-hash and tuple-hash; ebpf does all"
+    "source-hash, tuple-hash and uri-hash; ebpf does all"
 )
 
 # What a master may keep to make the rings of later workers with.
@@ -59,7 +59,8 @@ class UnprivilegedTest(WeirTest):
 
     def check_fallback(self, asked, backend, policy, why):
         server = self.start_weir(
-            "--steer", asked, through=AS_NOBODY, binary=self.binary, owner=NOBODY
+            "--steer", asked, "--hang-threshold", "0",
+            through=AS_NOBODY, binary=self.binary, owner=NOBODY,
         )
         warnings = server.messages("warning")
         self.assertEqual(warnings, [f"steering falls back to {backend}: {why}"])

@@ -15,7 +15,7 @@ from harness.suite import WeirTest, main, needs_ebpf
 NEVER_HUNG = ("--hang-threshold", "0")
 POLICIES = (
     "least-connections, two-choices, round-robin, weighted-round-robin, source-hash, tuple-hash, "
-    "cpu-local, least-load or predictive"
+    "cpu-local, least-load, predictive or uri-hash"
 )
 
 
@@ -149,7 +149,7 @@ class EffectTest(SteerTest):
         said = self.told(server, "steer", "two-choices")
         self.assertTrue(said.endswith(note), said)
         self.assertTrue(self.told(server, "weight", "1", "7").endswith(note))
-        self.assertEqual(self.in_force(server), ("two-choices", [1, 7]))
+        self.assertEqual(self.in_force(server), ("kernel-hash", [1, 7]))
 
     @needs_ebpf
     def test_weights_that_the_policy_does_not_heed_are_taken_with_a_note(self):
@@ -166,6 +166,19 @@ class EffectTest(SteerTest):
             )
         )
         self.assertEqual(self.told(server, "steer", "two-choices").count("\n"), 1)
+
+
+class ClassicTest(SteerTest):
+    def test_a_classic_program_is_made_anew_at_once_or_refused(self):
+        server = self.start_weir(*NEVER_HUNG, "--steer-backend", "cbpf", workers=4)
+        self.assertEqual(
+            self.refused(server, "steer", "round-robin"),
+            "weirctl: the steering backend cbpf cannot do --steer round-robin; it does "
+            "least-connections (nearly), source-hash, tuple-hash and uri-hash; ebpf does all\n",
+        )
+        self.assertEqual(self.in_force(server)[0], "least-connections")
+        self.told(server, "steer", "source-hash")
+        self.assertEqual(sorted(self.open(server, 12)), [0, 0, 0, 12])
 
 
 class RefusedTest(SteerTest):

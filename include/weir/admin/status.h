@@ -45,7 +45,7 @@ using Counters = std::vector<Counter>;
 struct Status {
   pid_t master_pid = 0;
   std::string version = {};
-  std::string policy = {};  // in force: "kernel-hash" where none of weir's is
+  std::string policy = {};   // in force: "kernel-hash" where none of weir's is
   std::string hash_on = {};  // what uri-hash goes by; empty under another policy
   std::string backend = {};
   std::vector<std::string> listen = {};

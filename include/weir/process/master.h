@@ -203,7 +203,8 @@ class Master {
   /// Has new connections, from the next SYN on, steered by this policy, or this slot weigh so much;
   /// both return what was in force before. They hold, over what the options say, until a reload:
   /// end_steering_set(). A slot that comes later has its weight by the options. Fail for a slot
-  /// that there is not or that goes, for a weight that is none, and while an upgrade is under way.
+  /// that there is not or that goes, for a weight that is none, for a policy that the backend
+  /// cannot do, and while an upgrade is under way.
   [[nodiscard]] Result<steering::Policy> steer(steering::Policy policy);
   [[nodiscard]] Result<std::uint32_t> set_weight(std::uint32_t slot, std::uint32_t weight);
   /// From here on policy and weights are those of the options. Returns what was set instead.
