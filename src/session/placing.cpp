@@ -15,13 +15,13 @@ namespace weir::session {
 
 /// Whether the session goes to another worker; else it is to be answered here.
 bool Sessions::goes_elsewhere(Session& session, const wire::UpgradeRequest& request, Instant now) {
-  using Kind = Placement::Kind;
+  using Verdict = Placement::Kind;
   if (session.placed) return false;
   const Placement placement = placer_->place(request, now);
   switch (placement.kind) {
-    case Kind::here: return false;
-    case Kind::no_key: ++traffic_.hash_no_key; return false;
-    case Kind::there:
+    case Verdict::here: return false;
+    case Verdict::no_key: ++traffic_.hash_no_key; return false;
+    case Verdict::there:
       if (session.secure) {
         ++traffic_.hash_tls;
         return false;
@@ -29,7 +29,7 @@ bool Sessions::goes_elsewhere(Session& session, const wire::UpgradeRequest& requ
       if (carrier_ == nullptr) break;
       session.target = static_cast<std::uint16_t>(placement.slot);
       return true;
-    case Kind::stays: break;
+    case Verdict::stays: break;
   }
   ++traffic_.hash_stayed;
   return false;

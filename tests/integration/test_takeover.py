@@ -2,6 +2,9 @@
 that by themselves, and given back when it wakes; past --hang-kill it is killed and replaced. A
 stopped worker (SIGSTOP) and one that spins both hang."""
 
+import select
+import socket
+import threading
 import time
 
 from harness import proc, raw
@@ -66,6 +69,34 @@ class TakeoverTest(WeirTest):
         slots = server.workers()
         self.assertEqual([w["connections"] for w in slots], [10, 10, 20, 10], "by their loads")
         self.assertEqual(len(proc.held_ports(victim["pid"], server.port)), 10)
+
+    def test_a_connection_that_wakes_somebody_else_is_accepted_all_the_same(self):
+        """The kernel wakes one of those that wait for a connection exclusively: here always this
+        test, which does not accept, as it may be the ring of a worker that was killed."""
+        listener = socket.create_server(("127.0.0.1", 0), reuse_port=True)
+        self.addCleanup(listener.close)
+        ours, theirs = socket.socketpair()
+        epoll = select.epoll()
+        epoll.register(listener, select.EPOLLIN | select.EPOLLEXCLUSIVE | select.EPOLLET)
+        epoll.register(ours, select.EPOLLIN)
+
+        def wait():
+            while not any(fd == ours.fileno() for fd, _ in epoll.poll()):
+                pass
+
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        self.addCleanup(waiter.join)
+        self.addCleanup(theirs.send, b"!")
+        for threshold in ("50ms", "0"):
+            server = self.start_weir(
+                "--hang-threshold", threshold, passed=[(listener, "plain")], listen=(), workers=1
+            )
+            for _ in range(3):
+                peers = self.knock(server, 1)
+                self.assert_served(peers)
+                peers[0].close()
+            server.close()
 
     @needs_ebpf
     def test_it_works_with_the_master_stopped_too(self):
