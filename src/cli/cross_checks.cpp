@@ -78,24 +78,6 @@ Refusal check_pin(const Options& options, const Host& host, unsigned workers) {
   return std::nullopt;
 }
 
-/// Heeded by the counting policies and by the weighted sequence; see the table of policies in
-/// weir(8). The others may be switched to one of these later, so it is no mistake for certain.
-bool heeds_weights(steering::Policy policy) {
-  switch (policy) {
-    case steering::Policy::least_connections:
-    case steering::Policy::two_choices:
-    case steering::Policy::weighted_round_robin:
-    case steering::Policy::cpu_local:
-    case steering::Policy::least_load:
-    case steering::Policy::predictive:
-    case steering::Policy::uri_hash: return true;
-    case steering::Policy::round_robin:
-    case steering::Policy::source_hash:
-    case steering::Policy::tuple_hash: return false;
-  }
-  return false;
-}
-
 Refusal check_weights(Options& options, unsigned workers) {
   if (options.weights.empty()) return std::nullopt;
   if (options.weights.size() != workers)
@@ -104,7 +86,8 @@ Refusal check_weights(Options& options, unsigned workers) {
                     options.weights.size() == 1 ? std::string{"1 weight"}
                                                 : fmt::format("{} weights", options.weights.size()),
                     workers == 1 ? std::string{"1 worker"} : fmt::format("{} workers", workers))};
-  if (!heeds_weights(options.steer))
+  // It may be switched to another policy later, so it is no mistake for certain.
+  if (options.steer == steering::Policy::round_robin)
     options.warnings.push_back(fmt::format("--weights change nothing under --steer {}",
                                            steering::to_string(options.steer)));
   return std::nullopt;

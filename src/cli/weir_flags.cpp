@@ -297,8 +297,9 @@ std::vector<Row<Options>> steering() {
         .otherwise = "all equal",
         .accepts = "numbers from 1 to 1000 with commas between them, such as 4,2,1",
         .help = "the workers' shares, one number for each worker",
-        .manual = "A worker of weight 4 gets twice the connections of one of weight 2. The "
-                  "policies round-robin, source-hash and tuple-hash do not heed them.",
+        .manual = "A worker of weight 4 gets twice the connections of one of weight 2, or of "
+                  "the hashed addresses. The policy round-robin does not heed them, nor do the "
+                  "hashes of the backend cbpf.",
         .reloads = true},
        set_weights},
       {{.name = "predict-horizon",

@@ -96,10 +96,14 @@ Result<SlotWeight> slot_weight_in(const object& request) {
 }
 
 std::string note_on(const Standing& standing) {
-  if (standing.backend == steering::Backend::none)
+  // uri-hash is the workers' own doing.
+  if (standing.backend == steering::Backend::none && standing.policy != Policy::uri_hash)
     return "the steering backend is none: the kernel's own hash picks, whatever policy and weights";
   if (standing.policy == Policy::round_robin && standing.weighted)
     return "round-robin does not heed weights";
+  if (standing.backend == steering::Backend::cbpf && is_hashed(standing.policy) &&
+      standing.weighted)
+    return "the hashes of the backend cbpf do not heed weights";
   if (standing.policy == Policy::cpu_local && !standing.pinned)
     return "no worker is bound to a CPU: cpu-local is the same as least-connections";
   return {};

@@ -65,6 +65,7 @@ TEST(SteerNote, SaysWhyWhatIsSetDoesNotDoWhatItIsFor) {
   constexpr std::string_view none =
       "the steering backend is none: the kernel's own hash picks, whatever policy and weights";
   constexpr std::string_view heedless = "round-robin does not heed weights";
+  constexpr std::string_view hashes = "the hashes of the backend cbpf do not heed weights";
   constexpr std::string_view nowhere =
       "no worker is bound to a CPU: cpu-local is the same as least-connections";
   const Case cases[] = {
@@ -76,6 +77,11 @@ TEST(SteerNote, SaysWhyWhatIsSetDoesNotDoWhatItIsFor) {
       {{Policy::cpu_local, Backend::ebpf, true, true}, ""},
       {{Policy::cpu_local, Backend::ebpf, false, false}, nowhere},
       {{Policy::round_robin, Backend::none, false, true}, none},
+      {{Policy::uri_hash, Backend::none, false, true}, ""},
+      {{Policy::source_hash, Backend::cbpf, false, true}, hashes},
+      {{Policy::tuple_hash, Backend::cbpf, false, true}, hashes},
+      {{Policy::tuple_hash, Backend::cbpf, false, false}, ""},
+      {{Policy::uri_hash, Backend::cbpf, false, true}, ""},
   };
   for (const Case& c : cases)
     EXPECT_EQ(note_on(c.standing), c.note) << steering::to_string(c.standing.policy);
