@@ -23,7 +23,7 @@ KEEPER = "weir-keeper"
 
 
 def _kinds(pid):
-    """How many descriptors there are of each kind, but TCP sockets."""
+    """How many descriptors there are of each kind."""
     kinds = Counter(re.sub(r"\d+", "N", what) for what in proc.descriptors(pid).values())
     return kinds
 
@@ -118,16 +118,15 @@ class Invariants:
         """Of each kind no more than there were in another rest with as many workers. A master that
         was handed everything may hold other things than one that made it, but each the same."""
         upgraded = status["master_pid"] != self._service.pid
-        for role, pid, sessions in (
-            ("master", status["master_pid"], 0),
-            *(("worker", w["pid"], w["connections"]) for w in status["workers"]),
-            *(("keeper", pid, 0) for pid in self._keepers),
+        for role, pid in (
+            ("master", status["master_pid"]),
+            *(("worker", pid) for pid in pids),
+            *(("keeper", pid) for pid in self._keepers),
         ):
             key = (role, len(pids), upgraded)
             deadline = time.monotonic() + PATIENCE
             while True:
-                kinds = _kinds(pid)
-                kinds["socket:[N]"] -= sessions
+                kinds = self._kinds_less_sessions(pid)
                 known = self._descriptors.setdefault(key, kinds)
                 if not kinds - known:
                     break
@@ -139,6 +138,15 @@ class Invariants:
                     )
                 time.sleep(0.02)
             self._descriptors[key] = kinds & known
+
+    def _kinds_less_sessions(self, pid):
+        """Of one moment: weir may have just begun to rebalance."""
+        while True:
+            sessions = proc.held_ports(pid, self._service.port)
+            kinds = _kinds(pid)
+            if proc.held_ports(pid, self._service.port) == sessions:
+                kinds["socket:[N]"] -= len(sessions)
+                return kinds
 
     def _check_memory(self, status, pids):
         self._look_at_memory("master", [status["master_pid"]], MASTER_GROWS)
