@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -13,10 +12,10 @@
 #include <boost/json/parse.hpp>
 #include <cerrno>
 #include <cstddef>
-#include <cstring>
 #include <utility>
 
 #include "weir/admin/json_text.h"
+#include "weir/base/rights.h"
 #include "weir/base/units.h"
 
 namespace weir::admin {
@@ -86,20 +85,15 @@ struct Call {
       if (error) return;
       input.resize(kShortAnswerMax);
       iovec part{input.data(), input.size()};
-      alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> control{};
+      RightsRoom<1> room;
       msghdr message{};
       message.msg_iov = &part;
       message.msg_iovlen = 1;
-      message.msg_control = control.data();
-      message.msg_controllen = control.size();
+      await_rights(message, room.bytes);
       const ssize_t got = ::recvmsg(socket.native_handle(), &message, MSG_CMSG_CLOEXEC);
       input.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-      const cmsghdr* const c = got > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
-      if (c != nullptr && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-        int number = -1;
-        std::memcpy(&number, CMSG_DATA(c), sizeof number);
-        fd->reset(number);
-      }
+      if (got > 0)
+        for (UniqueFd& taken : take_rights(message)) *fd = std::move(taken);
       if (input.ends_with('\n')) answered = {};
     });
   }

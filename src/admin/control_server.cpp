@@ -3,14 +3,11 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
-#include <cstddef>
-#include <cstring>
 #include <filesystem>
 #include <set>
 #include <utility>
@@ -18,6 +15,7 @@
 #include "answer.h"
 #include "socket_file.h"
 #include "weir/base/log.h"
+#include "weir/base/rights.h"
 
 namespace weir::admin {
 
@@ -123,17 +121,11 @@ class ControlServer::Impl::Connection : public std::enable_shared_from_this<Conn
   /// A short answer with a descriptor, at once: who takes no such answers has no room for it.
   void hand(std::string_view text, int fd) {
     iovec part{const_cast<char*>(text.data()), text.size()};
-    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof fd)> control{};
+    RightsRoom<1> room;
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* const c = CMSG_FIRSTHDR(&message);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof fd);
-    std::memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    attach_rights(message, room.bytes, std::span{&fd, 1});
     const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent != static_cast<ssize_t>(text.size())) return close();
     read();

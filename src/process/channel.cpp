@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "rights.h"
+#include "weir/base/rights.h"
 
 namespace weir::process {
 namespace {

@@ -12,7 +12,7 @@
 #include <cstring>
 #include <utility>
 
-#include "rights.h"
+#include "weir/base/rights.h"
 
 namespace weir::process {
 namespace {

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "rights.h"
+#include "weir/base/rights.h"
 #include "whole_number.h"
 
 namespace weir::process {

@@ -10,7 +10,7 @@
 
 #include "weir/base/unique_fd.h"
 
-namespace weir::process {
+namespace weir {
 
 /// Room for the descriptors of one message, up to `Most`. Has to outlive the call that it is for.
 template <std::size_t Most>
@@ -28,4 +28,4 @@ void await_rights(msghdr& message, std::span<std::byte> room) noexcept;
 /// is marked MSG_CTRUNC.
 [[nodiscard]] std::vector<UniqueFd> take_rights(msghdr& message);
 
-}  // namespace weir::process
+}  // namespace weir

@@ -1,9 +1,9 @@
-#include "rights.h"
+#include "weir/base/rights.h"
 
 #include <cassert>
 #include <cstring>
 
-namespace weir::process {
+namespace weir {
 
 void attach_rights(msghdr& message, std::span<std::byte> room, std::span<const int> fds) noexcept {
   if (fds.empty()) return;
@@ -37,4 +37,4 @@ std::vector<UniqueFd> take_rights(msghdr& message) {
   return taken;
 }
 
-}  // namespace weir::process
+}  // namespace weir
