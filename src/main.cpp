@@ -33,6 +33,7 @@
 #include "launch/steer.h"
 #include "launch/tls_keeper.h"
 #include "weir/admin/control_server.h"
+#include "weir/admin/json_number.h"
 #include "weir/apps/echo.h"
 #include "weir/base/log.h"
 #include "weir/cli/options.h"
@@ -63,18 +64,9 @@ std::unique_ptr<session::Handler> make_handler(cli::App app) {
   return nullptr;
 }
 
-/// The number that a request gives by that name.
-std::optional<std::uint32_t> number_in(const boost::json::object& request, std::string_view name) {
-  const boost::json::value* given = request.if_contains(name);
-  if (given == nullptr || !given->is_number()) return std::nullopt;
-  boost::system::error_code bad;
-  const auto number = given->to_number<std::uint32_t>(bad);
-  return bad ? std::nullopt : std::optional{number};
-}
-
 /// {"command":"drain","slot":2}
 Result<boost::json::object> drain(process::Master& master, const boost::json::object& request) {
-  const auto slot = number_in(request, "slot");
+  const auto slot = admin::number_in<std::uint32_t>(request, "slot");
   if (!slot)
     return Error{R"(expected the number of a slot, such as {"command":"drain","slot":0})", ""};
   if (const auto begun = master.drain(*slot); !begun) return begun.error();
@@ -92,9 +84,9 @@ Result<boost::json::object> rebalance(process::Master& master) {
 
 /// {"command":"move","count":100,"from":0,"to":1}
 Result<boost::json::object> move(process::Master& master, const boost::json::object& request) {
-  const auto count = number_in(request, "count");
-  const auto from = number_in(request, "from");
-  const auto to = number_in(request, "to");
+  const auto count = admin::number_in<std::uint32_t>(request, "count");
+  const auto from = admin::number_in<std::uint32_t>(request, "from");
+  const auto to = admin::number_in<std::uint32_t>(request, "to");
   if (!count || *count == 0 || !from || !to)
     return Error{
         "expected how many sessions to move and the numbers of two slots, such as "
@@ -134,7 +126,7 @@ Result<boost::json::object> reload(process::Master& master) {
 
 /// {"command":"workers","count":8}, answered with {"workers":8} as soon as that has begun.
 Result<boost::json::object> workers(process::Master& master, const boost::json::object& request) {
-  const auto count = number_in(request, "count");
+  const auto count = admin::number_in<std::uint32_t>(request, "count");
   if (!count)
     return Error{
         R"(expected how many workers there are to be, such as {"command":"workers","count":8})",

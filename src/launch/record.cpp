@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "weir/admin/json_number.h"
+
 namespace weir::launch {
 namespace {
 
@@ -10,17 +12,15 @@ using boost::json::object;
 using Handed = admin::Command::Handed;
 
 Result<Handed> record(process::Master& master, const object& request) {
-  const boost::json::value* const end = request.if_contains("end");
-  if (end == nullptr) {
+  if (!request.contains("end")) {
     auto begun = master.record();
     if (!begun) return begun.error();
     object answer;
     answer["began_ns"] = begun->order.began_ns;
     return Handed{.answer = std::move(answer), .fd = std::move(begun->pipe)};
   }
-  boost::system::error_code bad;
-  const auto began_ns = end->is_number() ? end->to_number<std::uint64_t>(bad) : std::uint64_t{0};
-  if (bad || began_ns == 0)
+  const auto began_ns = admin::number_in<std::uint64_t>(request, "end").value_or(0);
+  if (began_ns == 0)
     return Error{R"(expected when the recording began, as the answer to {"command":"record"} says)",
                  ""};
   if (const auto ended = master.end_recording({began_ns}); !ended) return ended.error();

@@ -3,22 +3,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <optional>
 #include <string_view>
+
+#include "weir/admin/json_number.h"
 
 namespace weir::launch {
 namespace {
 
 using boost::json::object;
 using steering::Policy;
-
-std::optional<std::uint32_t> member(const object& request, std::string_view name) {
-  const boost::json::value* given = request.if_contains(name);
-  if (given == nullptr || !given->is_number()) return std::nullopt;
-  boost::system::error_code bad;
-  const auto number = given->to_number<std::uint32_t>(bad);
-  return bad ? std::nullopt : std::optional{number};
-}
 
 Standing standing_of(const process::Master& master) {
   const steering::LoadTable& table = master.steering().table();
@@ -86,8 +79,8 @@ Result<Policy> policy_in(const object& request) {
 }
 
 Result<SlotWeight> slot_weight_in(const object& request) {
-  const auto slot = member(request, "slot");
-  const auto weight = member(request, "weight");
+  const auto slot = admin::number_in<std::uint32_t>(request, "slot");
+  const auto weight = admin::number_in<std::uint32_t>(request, "weight");
   if (slot && weight) return SlotWeight{.slot = *slot, .weight = *weight};
   return Error{fmt::format("expected the number of a slot and a weight from 1 to {}, such as "
                            R"({{"command":"weight","slot":0,"weight":2}})",
