@@ -4,20 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <system_error>
+
+#include "weir/base/units.h"
 
 namespace weir::admin {
 namespace {
 
 constexpr std::string_view kTraceHeader = "arrival_s,client,lifetime_s,messages,cost_us,bytes\n";
-
-std::optional<std::uint64_t> whole_number(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 /// The word before the next comma, which is taken off `line` with it.
 std::string_view next_word(std::string_view& line) {
@@ -33,7 +26,7 @@ std::optional<SessionPiece> piece_of(std::string_view line) {
   for (std::uint64_t SessionPiece::*member :
        {&SessionPiece::session, &SessionPiece::began_ns, &SessionPiece::ended_ns,
         &SessionPiece::messages, &SessionPiece::bytes, &SessionPiece::cost_ns}) {
-    const auto number = whole_number(next_word(line));
+    const auto number = parse_number<std::uint64_t>(next_word(line));
     if (!number) return std::nullopt;
     piece.*member = *number;
   }
@@ -85,7 +78,7 @@ void Recording::take(std::string_view line) {
       whole.cost_ns += piece->cost_ns;
       return;
     }
-  } else if (const auto number = whole_number(line); number && kind == "m") {
+  } else if (const auto number = parse_number<std::uint64_t>(line); number && kind == "m") {
     missing_ += *number;
     return;
   } else if (number && kind == "d") {

@@ -5,8 +5,9 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
+
+#include "weir/base/units.h"
 
 namespace weir {
 namespace {
@@ -44,10 +45,8 @@ bool host_bits_set(const Bytes& address, unsigned length_bits) {
 
 /// Decimal, without a sign or leading zeros.
 std::optional<unsigned> parse_length(std::string_view text, unsigned max) {
-  unsigned length = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
-  const bool whole = error == std::errc{} && end == text.data() + text.size();
-  if (!whole || length > max || (text.size() > 1 && text.front() == '0')) return std::nullopt;
+  const auto length = parse_number<unsigned>(text);
+  if (!length || *length > max || (text.size() > 1 && text.front() == '0')) return std::nullopt;
   return length;
 }
 

@@ -6,8 +6,9 @@
 
 #include <array>
 #include <bit>
-#include <charconv>
 #include <cstring>
+
+#include "weir/base/units.h"
 
 namespace weir {
 namespace {
@@ -24,13 +25,6 @@ sockaddr_in6& v6(sockaddr_storage& s) {
 }
 const sockaddr_in6& v6(const sockaddr_storage& s) {
   return reinterpret_cast<const sockaddr_in6&>(s);
-}
-
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return port;
 }
 
 template <class Query>
@@ -51,7 +45,7 @@ SocketAddress::SocketAddress(const sockaddr* address, socklen_t length) noexcept
 std::optional<SocketAddress> SocketAddress::parse(std::string_view text) {
   const auto colon = text.rfind(':');
   if (colon == std::string_view::npos) return std::nullopt;
-  const auto port = parse_port(text.substr(colon + 1));
+  const auto port = parse_number<std::uint16_t>(text.substr(colon + 1));
   std::string host{text.substr(0, colon)};
   if (!port) return std::nullopt;
   if (host == "*") host = "0.0.0.0";

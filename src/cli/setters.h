@@ -2,7 +2,6 @@
 // return false, and change nothing, when the text is not of that kind or out of range.
 #pragma once
 
-#include <charconv>
 #include <chrono>
 #include <concepts>
 #include <cstdint>
@@ -17,11 +16,8 @@ namespace weir::cli {
 /// A whole decimal number, digits only.
 template <std::unsigned_integral Number>
 [[nodiscard]] std::optional<Number> parse_number(std::string_view text, Number min, Number max) {
-  Number number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  if (number < min || number > max) return std::nullopt;
-  return number;
+  const auto number = weir::parse_number<Number>(text);
+  return number && *number >= min && *number <= max ? number : std::nullopt;
 }
 
 template <auto Member, auto Min, auto Max, class Options>

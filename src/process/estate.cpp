@@ -6,10 +6,10 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
-#include <charconv>
 #include <optional>
 #include <span>
 
+#include "weir/base/units.h"
 #include "weir/process/channel.h"
 
 namespace weir::process {
@@ -84,13 +84,11 @@ SteeringSet read_set(const json::object& from) {
   const json::value* const weights = from.if_contains("weights");
   if (weights == nullptr || !weights->is_object()) return set;
   for (const auto& [name, value] : weights->get_object()) {
-    std::uint32_t slot = 0;
     std::uint32_t weight = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), slot);
-    if (error == std::errc{} && end == name.data() + name.size() && slot < WEIR_SLOTS_MAX &&
-        read_number(weights->get_object(), name, weight) && weight >= 1 &&
-        weight <= WEIR_WEIGHT_MAX)
-      set.weights[slot] = weight;
+    const auto slot = parse_number<std::uint32_t>({name.data(), name.size()});
+    if (slot && *slot < WEIR_SLOTS_MAX && read_number(weights->get_object(), name, weight) &&
+        weight >= 1 && weight <= WEIR_WEIGHT_MAX)
+      set.weights[*slot] = weight;
   }
   return set;
 }

@@ -10,9 +10,18 @@
 #include <cstdlib>
 
 #include "weir/base/rights.h"
-#include "whole_number.h"
+#include "weir/base/units.h"
 
 namespace weir::process {
+namespace {
+
+/// The number that the environment has by that name; nothing where it has none.
+std::optional<std::uint64_t> number_of(const char* name) {
+  const char* const given = ::getenv(name);
+  return given != nullptr ? parse_number<std::uint64_t>(given) : std::nullopt;
+}
+
+}  // namespace
 
 Result<std::optional<NotifySocket>> NotifySocket::from_environment() {
   const char* const given = ::getenv("NOTIFY_SOCKET");
@@ -46,11 +55,11 @@ bool NotifySocket::send(std::string_view assignments, int fd) const noexcept {
 }
 
 Duration watchdog_from_environment() {
-  const auto pid = whole_number(::getenv("WATCHDOG_PID"));
+  const auto pid = number_of("WATCHDOG_PID");
   if (pid && *pid != static_cast<std::uint64_t>(::getpid())) return Duration::zero();
   // A day and more is as good as never.
   constexpr std::uint64_t most = 86'400'000'000;
-  const auto every = whole_number(::getenv("WATCHDOG_USEC"));
+  const auto every = number_of("WATCHDOG_USEC");
   if (!every || *every > most) return Duration::zero();
   return std::chrono::microseconds{*every};
 }

@@ -11,7 +11,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "whole_number.h"
+#include "weir/base/units.h"
 
 namespace weir::process {
 namespace {
@@ -58,8 +58,8 @@ Result<std::vector<std::pair<int, std::string>>> read_listen_fds(const char* pid
                                                                  const char* names, pid_t self) {
   std::vector<std::pair<int, std::string>> read;
   if (pid == nullptr || fds == nullptr) return read;
-  const auto whose = whole_number(pid);
-  const auto count = whole_number(fds);
+  const auto whose = parse_number<std::uint64_t>(pid);
+  const auto count = parse_number<std::uint64_t>(fds);
   if (!whose || !count || *count > kPassedMax)
     return Error{fmt::format("LISTEN_PID is '{}' and LISTEN_FDS '{}'", pid, fds),
                  "they are numbers, or not set at all"};

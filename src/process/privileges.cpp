@@ -10,21 +10,14 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "weir/base/units.h"
+
 namespace weir::process {
 namespace {
-
-template <class Id>
-std::optional<Id> as_number(const std::string& text) {
-  Id id = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return id;
-}
 
 bool has_capability(cap_value_t capability) {
   const std::unique_ptr<void, int (*)(void*)> caps{cap_get_proc(), cap_free};
@@ -54,7 +47,7 @@ Result<std::optional<Identity>> find_identity(const std::string& user, const std
   if (user.empty() && group.empty()) return std::optional<Identity>{};
   Identity identity{.uid = ::geteuid(), .gid = ::getegid()};
   if (!user.empty()) {
-    const auto number = as_number<uid_t>(user);
+    const auto number = parse_number<uid_t>(user);
     const passwd* entry = number ? ::getpwuid(*number) : ::getpwnam(user.c_str());
     if (entry == nullptr && !number)
       return Error{fmt::format("--user: '{}' is not a user of this host", user),
@@ -63,7 +56,7 @@ Result<std::optional<Identity>> find_identity(const std::string& user, const std
     if (entry != nullptr) identity.gid = entry->pw_gid;
   }
   if (!group.empty()) {
-    const auto number = as_number<gid_t>(group);
+    const auto number = parse_number<gid_t>(group);
     const ::group* entry = number ? ::getgrgid(*number) : ::getgrnam(group.c_str());
     if (entry == nullptr && !number)
       return Error{fmt::format("--group: '{}' is not a group of this host", group),

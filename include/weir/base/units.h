@@ -1,11 +1,14 @@
-// Durations and sizes as people write them in flags and read them in logs: 50ms, 64KiB.
+// Numbers, durations and sizes as people write them in flags and read them in logs: 50ms, 64KiB.
 #pragma once
 
+#include <charconv>
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace weir {
 
@@ -17,6 +20,16 @@ constexpr std::uint64_t operator""_MiB(unsigned long long n) {
   return n << 20;
 }
 }  // namespace literals
+
+/// A decimal number from end to end, digits only; nothing for anything else, or one too large for
+/// a `Number`.
+template <std::unsigned_integral Number>
+[[nodiscard]] std::optional<Number> parse_number(std::string_view text) noexcept {
+  Number number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
 
 /// A whole number and a unit: ns, us, ms, s, m or h. "0" needs no unit. Nothing for anything
 /// else, a negative number or one past 100 years.
