@@ -162,6 +162,7 @@ Result<Listeners> Listeners::open(std::vector<ListenOn> addresses, std::uint32_t
     if (!group) return group.error();
     made.addresses_.push_back(listen.address);
     made.inherited_.emplace_back();
+    made.reopened_.emplace_back();
     made.sockets_.push_back(std::move(*group));
     const std::size_t passed = listen.passed.size() - listen.own;
     made.passed_of_.push_back(passed);
@@ -182,6 +183,7 @@ Result<Listeners> Listeners::inherit(std::vector<ListenOn> addresses, std::uint3
                                     !estate.has(fmt::format("listener.{}.0", index))))
       ++index;
     std::vector<UniqueFd> group;
+    std::vector<std::uint32_t> reopened;
     std::size_t passed = listen.passed.size() - listen.own;
     if (index == terms.size()) {
       auto opened = open_group(listen.address, listen.passed, slots, made.backlog_, made.disorder_);
@@ -195,14 +197,15 @@ Result<Listeners> Listeners::inherit(std::vector<ListenOn> addresses, std::uint3
         auto fd = estate.take(fmt::format("listener.{}.{}", index, slot));
         group.push_back(fd ? std::move(*fd) : UniqueFd{});
       }
-      const auto reopened = reopen(group, terms[index].address, made.backlog_);
-      if (!reopened) return reopened.error();
-      made.reopened_.insert(reopened->begin(), reopened->end());
+      auto slots_of_them = reopen(group, terms[index].address, made.backlog_);
+      if (!slots_of_them) return slots_of_them.error();
+      reopened = std::move(*slots_of_them);
       passed = terms[index].passed;
       made.addresses_.push_back(terms[index].address);
       made.inherited_.emplace_back(index);
     }
     made.sockets_.push_back(std::move(group));
+    made.reopened_.push_back(std::move(reopened));
     made.passed_of_.push_back(passed);
     made.passed_ = std::max(made.passed_, static_cast<std::uint32_t>(passed));
   }

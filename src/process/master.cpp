@@ -103,12 +103,9 @@ Result<std::unique_ptr<Master>> Master::create(asio::io_context& io, MasterOptio
     if (!steering) return steering.error();
   }
   for (std::size_t i = 0; i < listeners->addresses().size(); ++i)
-    if (auto attached = steering->attach(i, listeners->of_address(i)); !attached)
+    if (auto attached = steering->attach(i, listeners->of_address(i), listeners->reopened()[i]);
+        !attached)
       return attached.error();
-  for (const std::uint32_t slot : listeners->reopened())
-    for (std::size_t i = 0; i < listeners->addresses().size(); ++i)
-      if (auto set = steering->restore_listener(i, slot, listeners->of_slot(slot)[i]); !set)
-        return set.error();
   auto inboxes = estate != nullptr ? Inboxes::inherit(options.workers, *estate)
                                    : Inboxes::open(options.workers);
   if (!inboxes) return inboxes.error();

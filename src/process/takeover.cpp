@@ -16,6 +16,7 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
+#include <set>
 
 extern "C" {  // glibc 2.36 forgot to say so in the header itself
 #include <sys/pidfd.h>
@@ -127,9 +128,12 @@ void Master::take_workers_over() {
 /// whoever was told that a slot is gone, its own worker included, is told that it is there.
 void Master::keep_slots_that_went() {
   if (auto kept = keep_connections_off(); !kept) spdlog::warn("{}", to_string(kept.error()));
-  if (listeners_.reopened().empty()) return;
+  std::set<std::uint32_t> went;
+  for (const auto& of_address : listeners_.reopened())
+    went.insert(of_address.begin(), of_address.end());
+  if (went.empty()) return;
   spdlog::warn("the weir before was ending workers, and died: there stay {}", options_.workers);
-  for (const std::uint32_t slot : listeners_.reopened()) tell_all(true, slot);
+  for (const std::uint32_t slot : went) tell_all(true, slot);
   tell_news();
 }
 

@@ -253,21 +253,26 @@ WorkerSlot::Counting Steering::counting() const noexcept {
                                     : WorkerSlot::Counting::by_worker;
 }
 
-Result<void> Steering::attach(std::size_t address, std::span<const int> listeners) {
+Result<void> Steering::attach(std::size_t address, std::span<const int> listeners,
+                              std::span<const std::uint32_t> reopened) {
   if (address >= state_->listeners.size() || listeners.size() != state_->slots.size())
     return Error{fmt::format("{} listeners for {} slots at address {} of {}", listeners.size(),
                              state_->slots.size(), address, state_->listeners.size()),
                  ""};
   state_->listeners[address].assign(listeners.begin(), listeners.end());
-  if (state_->attached[address]) return {};
   if (backend() != Backend::ebpf) {
     // Sockets that the service manager kept may have a program of an earlier run.
     if (state_->in_charge) steering::keep_to_all(listeners.front());
     return {};
   }
 
-  // The array is filled before the program runs: its first SYN finds every listener.
   Program& program = state_->programs[address];
+  if (state_->attached[address]) {
+    for (const std::uint32_t slot : reopened)
+      if (auto set = program.set_listener(slot, listeners[slot]); !set) return set.error();
+    return {};
+  }
+  // The array is filled before the program runs: its first SYN finds every listener.
   for (std::uint32_t slot = 0; slot < listeners.size(); ++slot)
     if (auto set = program.set_listener(slot, listeners[slot]); !set) return set.error();
   return program.attach(listeners.front());
@@ -310,12 +315,6 @@ Result<void> Steering::add_listeners(std::size_t address, std::uint32_t first,
   of_address.resize(first);
   of_address.insert(of_address.end(), listeners.begin(), listeners.end());
   return {};
-}
-
-Result<void> Steering::restore_listener(std::size_t address, std::uint32_t slot, int listener) {
-  state_->listeners[address][slot] = listener;
-  if (backend() != Backend::ebpf) return {};
-  return state_->programs[address].set_listener(slot, listener);
 }
 
 void Steering::set_slots(std::uint32_t slots, std::span<const std::uint32_t> weights) {

@@ -191,6 +191,10 @@ class WorkersGoOnTest(TakeoverTest):
         server.await_log(r"^the workers of before have ended")
         self.assertFalse(set(before) & set(server.column("pid")))
 
+    @needs_ebpf
+    def test_while_slots_go_and_with_another_address(self):
+        self.check_death_while_slots_go("--listen", "127.0.0.2:0")
+
     def test_a_keeper_that_dies_is_replaced(self):
         server = self.start_succession(workers=2)
         workers = set(server.column("pid"))

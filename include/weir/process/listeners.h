@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <vector>
 
 #include "weir/base/result.h"
@@ -46,8 +45,10 @@ class Listeners {
     return inherited_;
   }
 
-  /// The slots whose listeners were closed in the estate.
-  [[nodiscard]] const std::set<std::uint32_t>& reopened() const noexcept { return reopened_; }
+  /// By listen address: the slots whose listeners were closed in the estate.
+  [[nodiscard]] const std::vector<std::vector<std::uint32_t>>& reopened() const noexcept {
+    return reopened_;
+  }
 
   /// Listeners of more slots, up to `slots` in all, beside those that there are. Fails where the
   /// kernel will not have more sockets on an address; there are as many as before then.
@@ -80,7 +81,7 @@ class Listeners {
   std::vector<std::optional<std::size_t>> inherited_;
   std::vector<std::vector<UniqueFd>> sockets_;  // [address][slot]
   std::vector<std::size_t> passed_of_;          // of each address
-  std::set<std::uint32_t> reopened_;
+  std::vector<std::vector<std::uint32_t>> reopened_;
   std::uint32_t passed_ = 0;
   std::optional<Error> disorder_;
   int backlog_ = 0;

@@ -106,8 +106,11 @@ class Steering {
   /// Steers one address: listeners[slot] is the listening SO_REUSEPORT socket of each slot, all of
   /// one group, in the order in which they began to listen. They are borrowed and must stay open
   /// while reconcile() is called. With backend `none` there is nothing to attach, and with `cbpf`
-  /// follow() does. An address whose program was inherited is steered already.
-  [[nodiscard]] Result<void> attach(std::size_t address, std::span<const int> listeners);
+  /// follow() does. An address whose program was inherited is steered already: all but the slots
+  /// that are `reopened`, whose listeners had been closed and listen again. The kernel takes what
+  /// is closed out of the program's array.
+  [[nodiscard]] Result<void> attach(std::size_t address, std::span<const int> listeners,
+                                    std::span<const std::uint32_t> reopened = {});
 
   /// Takes up the listeners of slots from `first` on, of an address that is attached. They are
   /// borrowed as those of attach(). Where it fails, those that it took have to be closed.
@@ -120,10 +123,6 @@ class Steering {
   void set_max_connections(std::uint64_t connections) noexcept;
   /// The listeners of `slot` are about to be closed.
   void drop_listeners(std::uint32_t slot) noexcept;
-  /// One that was closed listens again, in the group of a program that was inherited: the kernel
-  /// has taken it out of that one's array.
-  [[nodiscard]] Result<void> restore_listener(std::size_t address, std::uint32_t slot,
-                                              int listener);
 
   /// With backend `none` or `cbpf`: new connections go to the listeners of the first `slots` alone,
   /// or again to all that there are. With `ebpf` the program knows, and these do nothing.
