@@ -35,11 +35,8 @@ constexpr bool aims_at_balance(Policy policy) noexcept {
 }
 
 bool hangs(const steering::SlotSnapshot& seen, Duration threshold, Instant now) noexcept {
-  if (seen.hung) return true;
-  if (threshold.count() == 0) return false;
-  // Signed: it may have woken after the clock was read.
-  const auto asleep = static_cast<std::int64_t>(to_ns(now) - seen.row.awake_at_ns);
-  return asleep > threshold.count();
+  return seen.hung || weir_overslept(to_ns(now), seen.row.awake_at_ns,
+                                     static_cast<std::uint64_t>(threshold.count()));
 }
 
 }  // namespace

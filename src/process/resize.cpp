@@ -211,8 +211,8 @@ void Master::hand_over(Instant now) {
 /// Closes the listeners of slots that go, as soon as nothing is lost thereby.
 void Master::close_slots(Instant now) {
   const bool moved_by_kernel = steering_.backend() == steering::Backend::ebpf;
-  // The last one first, and none before those behind it: the kernel fills a gap in its group with the
-  // last socket, and a classic program knows the sockets by their places.
+  // The last one first, and none before those behind it: the kernel fills a gap in its group with
+  // the last socket, and a classic program knows the sockets by their places.
   for (std::uint32_t slot = options_.workers; slot-- > resizing_.staying;) {
     if (workers_[slot]->closed) continue;
     if (!moved_by_kernel && (now - resizing_.since < kHandshakesEnd || steering_.queued(slot) > 0))

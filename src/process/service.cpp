@@ -13,14 +13,13 @@ namespace weir::process {
 
 ServiceState Master::service_state(Instant now) {
   ServiceState state{.ready = ready_once_, .stopping = stopping_, .workers = options_.workers};
-  const Duration threshold = options_.steering.table.hang_threshold;
+  const auto threshold = static_cast<std::uint64_t>(options_.steering.table.hang_threshold.count());
   for (std::uint32_t slot = 0; slot < options_.workers; ++slot) {
     const weir_row row = steering_.table().snapshot(slot).row;
     state.connections += row.open;
     if (workers_[slot]->state != WorkerState::serving) continue;
     ++state.serving;
-    const Instant awake_at{Duration{row.awake_at_ns}};
-    if (threshold.count() == 0 || now - awake_at <= threshold) state.sound = true;
+    if (!weir_overslept(to_ns(now), row.awake_at_ns, threshold)) state.sound = true;
   }
   return state;
 }

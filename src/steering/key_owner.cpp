@@ -50,12 +50,8 @@ bool KeyOwners::on() const noexcept {
 /// As weir_healthy() (pick.h), but that a hang found is for the program to note.
 bool KeyOwners::is_well(std::uint32_t slot, Instant now) const noexcept {
   if ((load_word(table_->key[slot]) & WEIR_KEY_UNHEALTHY) != 0) return false;
-  const __u64 threshold = load_word(table_->config.hang_threshold_ns);
-  if (threshold == 0) return true;
-  // Signed: it may have woken after this worker read its clock.
-  const auto asleep =
-      static_cast<std::int64_t>(to_ns(now) - load_word(table_->row[slot].awake_at_ns));
-  return asleep <= static_cast<std::int64_t>(threshold);
+  return !weir_overslept(to_ns(now), load_word(table_->row[slot].awake_at_ns),
+                         load_word(table_->config.hang_threshold_ns));
 }
 
 std::optional<std::uint32_t> KeyOwners::owner_of(std::string_view key, Instant now) const noexcept {

@@ -281,9 +281,8 @@ void LoadTable::judge(std::uint32_t slot, Instant now) noexcept {
       Word{table_->config.hang_threshold_ns}.load(std::memory_order_relaxed);
   const std::uint64_t awake_at =
       Word{table_->row[slot].awake_at_ns}.load(std::memory_order_relaxed);
-  if (threshold == 0 || (Word{table_->key[slot]}.load() & WEIR_KEY_UNHEALTHY) != 0) return;
-  // Signed: it may have woken after the clock was read.
-  if (static_cast<std::int64_t>(to_ns(now) - awake_at) > static_cast<std::int64_t>(threshold))
+  if ((Word{table_->key[slot]}.load() & WEIR_KEY_UNHEALTHY) != 0) return;
+  if (weir_overslept(to_ns(now), awake_at, threshold))
     Word{table_->key[slot]}.fetch_or(WEIR_KEY_HUNG, std::memory_order_relaxed);
 }
 

@@ -50,7 +50,7 @@
 #include <linux/types.h>
 
 #define WEIR_TABLE_MAGIC 0x72696577u /* "weir" */
-#define WEIR_TABLE_VERSION 4u        /* raise with every change to this file */
+#define WEIR_TABLE_VERSION 4u        /* raise with every change of layout or meaning */
 
 #define WEIR_SLOTS_MAX 1024u
 #define WEIR_SLOT_MASK 1023u
@@ -218,6 +218,13 @@ struct weir_table {
    * the master clears it for the dead. */
   __u64 owner[WEIR_SLOTS_MAX];
 };
+
+/* Whether a worker that last woke then has not for longer than the threshold (0: never). */
+static inline __attribute__((always_inline)) int weir_overslept(__u64 now_ns, __u64 awake_at_ns,
+                                                                __u64 threshold_ns) {
+  /* Signed: it may have woken after this CPU read its clock. */
+  return threshold_ns != 0 && (__s64)(now_ns - awake_at_ns) > (__s64)threshold_ns;
+}
 
 #ifdef __cplusplus
 #define WEIR_ABI_ASSERT(what) static_assert(what, "load table ABI")

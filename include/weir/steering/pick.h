@@ -121,16 +121,14 @@ WEIR_INLINE __u32 weir_slot_count(const struct weir_table* table) {
 /* Whether the slot serves and its worker woke within the threshold. If only the latter fails, its
  * key says so from here on, until it wakes. */
 WEIR_PART int weir_healthy(struct weir_table* table, const struct weir_syn* syn, __u32 slot) {
-  __u64 threshold, awake_at;
+  __u64 threshold;
 
   WEIR_PART_ENTRY(table, syn, 0);
   slot &= WEIR_SLOT_MASK;
   if (WEIR_READ(table->key[slot]) & WEIR_KEY_UNHEALTHY) return 0;
   threshold = WEIR_READ(table->config.hang_threshold_ns);
-  if (threshold == 0) return 1;
-  awake_at = WEIR_READ(table->row[slot].awake_at_ns);
-  /* Signed: the worker may have woken after this CPU read its clock. */
-  if ((__s64)(syn->now_ns - awake_at) <= (__s64)threshold) return 1;
+  if (threshold == 0) return 1; /* its row is not even read */
+  if (!weir_overslept(syn->now_ns, WEIR_READ(table->row[slot].awake_at_ns), threshold)) return 1;
   if (!(__sync_fetch_and_or(&table->key[slot], WEIR_KEY_HUNG) & WEIR_KEY_HUNG))
     table->cpu[syn->cpu & (WEIR_CPUS_MAX - 1)].hung_marked++;
   return 0;

@@ -112,9 +112,7 @@ class WorkerSlot {
     const __u64 awake_at = Word{table_->row[slot].awake_at_ns}.load(std::memory_order_relaxed);
     const __u64 threshold = Word{table_->config.hang_threshold_ns}.load(std::memory_order_relaxed);
     if (awake_at == 0) return Attendance::unborn;
-    // Signed: it may have woken after this worker read its clock.
-    const auto asleep = static_cast<std::int64_t>(to_ns(now) - awake_at);
-    if (threshold != 0 && asleep > static_cast<std::int64_t>(threshold)) return Attendance::absent;
+    if (weir_overslept(to_ns(now), awake_at, threshold)) return Attendance::absent;
     const bool out = (Word{key_of(slot)}.load(std::memory_order_relaxed) & WEIR_KEY_OUT) != 0;
     return out ? Attendance::leaving : Attendance::serving;
   }
