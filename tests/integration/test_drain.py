@@ -127,4 +127,4 @@ class DrainTest(WeirTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(lanes=2)

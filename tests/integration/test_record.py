@@ -22,6 +22,7 @@ SIMULATOR = os.environ.get("WEIR_SIM_BIN", "")
 F_SETPIPE_SZ = 1031
 # Of a message of so many bytes below 126, there and back: the header, its mask, the payload.
 PER_MESSAGE = (2 + 4) + 2
+GOODBYE = b"\x88\x19\x03\xe9server is shutting down"
 
 
 class Client:
@@ -47,6 +48,11 @@ class Client:
         assert raw.receive_all(self.peer) == b"\x88\x00"
         self.peer.close()
         self.bytes += 6 + 2
+
+    def answer_close(self):
+        """The server's, which is on its way."""
+        assert raw.receive(self.peer, len(GOODBYE)) == GOODBYE
+        self.peer.sendall(raw.frame(raw.CLOSE, b"\x03\xe9"))
 
     def forget(self):
         """What it has done so far was before the recording."""
@@ -75,6 +81,11 @@ class RecordTest(WeirTest):
         self.addCleanup(self.end_process, process)
         self.await_recorded_by(server, workers)
         return process
+
+    def leave(self, clients):
+        """Before their weir ends, or it would wait for their answers."""
+        for client in clients:
+            client.peer.close()
 
     def end_process(self, process):
         if process.poll() is None:
@@ -397,6 +408,7 @@ class ThroughTest(RecordTest):
                 trace, comments = self.trace(process)
                 self.check(trace, clients)
                 self.assertEqual(comments, [])
+                self.leave(clients[1:])
 
     def test_who_ends_it_between_two_masters_waits_for_the_next(self):
         server = self.start_succession(*NEVER_HUNG, workers=2)
@@ -408,6 +420,7 @@ class ThroughTest(RecordTest):
         trace, comments = self.trace(process, number=None)
         self.check(trace, clients)
         self.assertEqual(comments, [])
+        self.leave(clients)
 
     def test_without_a_master_what_has_ended_is_told(self):
         server = self.start_succession(*NEVER_HUNG, workers=2)
@@ -423,6 +436,7 @@ class ThroughTest(RecordTest):
                 "# sessions that are still open are missing: the master of this weir has died"
             )
         )
+        self.leave(clients[3:])
         self.start_succession("--takeover", *NEVER_HUNG, control=server.control, workers=2)
 
     def test_the_end_of_weir(self):
@@ -430,6 +444,8 @@ class ThroughTest(RecordTest):
         process = self.record(server)
         clients = [Client(self, server, n).echo(2) for n in range(1, 6)]
         server.signal(signal.SIGTERM)
+        for client in clients:
+            client.answer_close()
         server.wait()
         trace, comments = self.trace(process, number=None)
         self.assertEqual(set(trace), {c.address for c in clients})
@@ -438,4 +454,4 @@ class ThroughTest(RecordTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(lanes=4)

@@ -259,4 +259,4 @@ class UpgradeTest(UriHashTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(lanes=3)
