@@ -1,20 +1,11 @@
 // weir: parse the flags, build the master, run it. Each worker comes out of here as well, in a
 // fork of its own.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <boost/crc.hpp>
-#include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <functional>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,16 +15,15 @@
 #include <variant>
 #include <vector>
 
+#include "launch/before.h"
 #include "launch/check.h"
+#include "launch/commands.h"
 #include "launch/passed.h"
 #include "launch/plan.h"
-#include "launch/record.h"
 #include "launch/reload.h"
 #include "launch/status.h"
-#include "launch/steer.h"
 #include "launch/tls_keeper.h"
 #include "weir/admin/control_server.h"
-#include "weir/admin/json_number.h"
 #include "weir/apps/echo.h"
 #include "weir/base/log.h"
 #include "weir/cli/options.h"
@@ -49,9 +39,6 @@ namespace {
 
 namespace asio = boost::asio;
 
-/// What the weir before hands over is under way already when this one starts.
-constexpr Duration kHandedOverWithin = std::chrono::seconds{10};
-
 int fail(const Error& error) {
   fmt::print(stderr, "weir: {}\n", to_string(error));
   return EXIT_FAILURE;
@@ -62,110 +49,6 @@ std::unique_ptr<session::Handler> make_handler(cli::App app) {
     case cli::App::echo: return std::make_unique<apps::Echo>();
   }
   return nullptr;
-}
-
-/// {"command":"drain","slot":2}
-Result<boost::json::object> drain(process::Master& master, const boost::json::object& request) {
-  const auto slot = admin::number_in<std::uint32_t>(request, "slot");
-  if (!slot)
-    return Error{R"(expected the number of a slot, such as {"command":"drain","slot":0})", ""};
-  if (const auto begun = master.drain(*slot); !begun) return begun.error();
-  return boost::json::object{};
-}
-
-/// {"command":"rebalance"}, answered with {"sessions":750}: so many are to move.
-Result<boost::json::object> rebalance(process::Master& master) {
-  const auto sessions = master.rebalance();
-  if (!sessions) return sessions.error();
-  boost::json::object answer;
-  answer["sessions"] = *sessions;
-  return answer;
-}
-
-/// {"command":"move","count":100,"from":0,"to":1}
-Result<boost::json::object> move(process::Master& master, const boost::json::object& request) {
-  const auto count = admin::number_in<std::uint32_t>(request, "count");
-  const auto from = admin::number_in<std::uint32_t>(request, "from");
-  const auto to = admin::number_in<std::uint32_t>(request, "to");
-  if (!count || *count == 0 || !from || !to)
-    return Error{
-        "expected how many sessions to move and the numbers of two slots, such as "
-        R"({"command":"move","count":100,"from":0,"to":1})",
-        ""};
-  if (const auto ordered = master.move(*from, *to, *count); !ordered) return ordered.error();
-  return boost::json::object{};
-}
-
-/// {"command":"upgrade"}, or with "binary" and a path; answered with {"pid":1234}, the new
-/// master's.
-void upgrade(process::Master& master, const boost::json::object& request,
-             std::function<void(admin::Command::Answer)> done) {
-  std::string binary;
-  if (const boost::json::value* given = request.if_contains("binary")) {
-    if (!given->is_string() || !given->get_string().starts_with('/'))
-      return done(Error{R"(expected an absolute path, such as {"binary":"/usr/sbin/weir"})", ""});
-    binary = given->get_string().c_str();
-  }
-  master.upgrade(binary, [done = std::move(done)](const Result<pid_t>& upgraded) {
-    if (!upgraded) return done(upgraded.error());
-    boost::json::object answer;
-    answer["pid"] = *upgraded;
-    done(std::move(answer));
-  });
-}
-
-/// {"command":"reload"}, answered with {"reloaded":"reloaded: --idle-timeout 60s (was 120s)"}, or
-/// so.
-Result<boost::json::object> reload(process::Master& master) {
-  const auto done = master.reload();
-  if (!done) return done.error();
-  boost::json::object answer;
-  answer["reloaded"] = *done;
-  return answer;
-}
-
-/// {"command":"workers","count":8}, answered with {"workers":8} as soon as that has begun.
-Result<boost::json::object> workers(process::Master& master, const boost::json::object& request) {
-  const auto count = admin::number_in<std::uint32_t>(request, "count");
-  if (!count)
-    return Error{
-        R"(expected how many workers there are to be, such as {"command":"workers","count":8})",
-        ""};
-  if (const auto begun = master.set_workers(*count); !begun) return begun.error();
-  boost::json::object answer;
-  answer["workers"] = *count;
-  return answer;
-}
-
-admin::CommandTable commands(const launch::Plan& plan, process::Master& master) {
-  return {
-      {"drain",
-       {.help = "close one worker's sessions and have a fresh worker take its slot",
-        .run = [&master](const boost::json::object& request) { return drain(master, request); }}},
-      {"move",
-       {.help = "have one worker give sessions to another",
-        .run = [&master](const boost::json::object& request) { return move(master, request); }}},
-      {"rebalance",
-       {.help = "move sessions until every worker holds its share",
-        .run = [&master](const boost::json::object&) { return rebalance(master); }}},
-      {"record", launch::record_command(master)},
-      {"steer", launch::steer_command(master)},
-      {"weight", launch::weight_command(master)},
-      {"upgrade",
-       {.help = "have a new weir take over, with every session",
-        .run = nullptr,
-        .begin =
-            [&master](const boost::json::object& request,
-                      std::function<void(admin::Command::Answer)> done) {
-              upgrade(master, request, std::move(done));
-            }}},
-      {"workers",
-       {.help = "have so many workers serve",
-        .run = [&master](const boost::json::object& request) { return workers(master, request); }}},
-      {"status", admin::status_command([&] { return launch::status_of(plan, master); })},
-      {"reload",
-       {.help = "read the configuration file and the certificates again",
-        .run = [&master](const boost::json::object&) { return reload(master); }}}};
 }
 
 /// Opens the control socket, or goes on with the one that the weir before had at that path. Only
@@ -208,41 +91,6 @@ struct Start {
   std::vector<process::PassedSocket> stored;  // weir's own listeners, of an earlier run
 };
 
-/// Has those listen on that are there already, as far as there are slots for them; closes the
-/// others.
-void use_stored(std::vector<process::ListenOn>& listens, std::uint32_t workers,
-                const std::vector<process::PassedSocket>& stored) {
-  for (const process::PassedSocket& socket : stored) {
-    const auto same = std::ranges::find_if(listens, [&](const process::ListenOn& listen) {
-      return listen.address.to_string() == socket.address.to_string() &&
-             listen.passed.size() < workers;
-    });
-    if (same == listens.end()) {
-      ::close(socket.fd);
-      continue;
-    }
-    same->passed.push_back(socket.fd);
-    ++same->own;
-  }
-}
-
-/// EstateTerms::settings: a checksum over the command line and the file that it names. --takeover
-/// says how to begin, not what to do.
-std::string settings_of(const launch::StartWords& words, const std::string& config) {
-  boost::crc_32_type sum;
-  for (int i = 1; i < words.argc; ++i) {
-    const std::string_view word{words.argv[i]};
-    if (word != "--takeover") sum.process_bytes(words.argv[i], word.size() + 1);
-  }
-  std::error_code unknown;
-  if (std::filesystem::is_regular_file(config, unknown)) {  // what a pipe had in it was read
-    std::ifstream file{config, std::ios::binary};
-    const std::string text{std::istreambuf_iterator<char>{file}, {}};
-    sum.process_bytes(text.data(), text.size());
-  }
-  return fmt::format("{:08x}", sum.checksum());
-}
-
 /// The descriptor of that name, if there is an estate with it.
 UniqueFd take(std::optional<process::Inheritance>& inheritance, const std::string& name) {
   if (!inheritance || !inheritance->estate.has(name)) return UniqueFd{};
@@ -258,11 +106,11 @@ Result<int> run(const cli::Options& options, Start start) {
   auto plan = launch::make_plan(begins_with);
   if (!plan) return plan.error();
   plan->master.terms.workers_asked = cli::worker_count(options);
-  plan->master.terms.settings = settings_of(start.words, options.config);
+  plan->master.terms.settings = launch::settings_of(start.words, options.config);
   plan->master.binary = std::move(start.binary);
   plan->master.arguments = {start.words.argv, start.words.argv + start.words.argc};
   std::optional<process::Inheritance>& before = start.inheritance;
-  use_stored(plan->master.listen, before ? 0 : plan->master.workers, start.stored);
+  launch::use_stored(plan->master.listen, before ? 0 : plan->master.workers, start.stored);
   if (before) {  // its tables are laid out for these
     plan->master.steering.places = before->estate.terms.places;
     plan->master.terms.places = before->estate.terms.places;
@@ -298,7 +146,8 @@ Result<int> run(const cli::Options& options, Start start) {
   std::unique_ptr<admin::ControlServer> control;
   const auto open = [&]() -> Result<void> {
     const bool bequeathed = static_cast<bool>(control_before);
-    auto opened = open_control(io, options, std::move(control_before), commands(*plan, master));
+    auto opened =
+        open_control(io, options, std::move(control_before), launch::commands(*plan, master));
     if (!opened) return opened.error();
     control = std::move(*opened);
     if (control && !bequeathed) master.bequeath("control", control->fd());
@@ -322,7 +171,7 @@ Result<int> run(const cli::Options& options, Start start) {
   launch::Reloader reloader{start.words, options, *plan, master, tls.get()};
   master.on_reload([&] {
     auto done = reloader.reload();
-    if (done) master.set_settings(settings_of(start.words, options.config));
+    if (done) master.set_settings(launch::settings_of(start.words, options.config));
     return done;
   });
   return master.run();
@@ -361,32 +210,8 @@ std::string path_of(const char* called) {
   return bad ? std::string{name} : self.string();
 }
 
-/// What the weir before hands over, if this one was started by an upgrade.
-Result<std::optional<process::Inheritance>> inheritance_of_environment() {
-  const char* const given = std::getenv("WEIR_UPGRADE_FD");
-  if (given == nullptr) return std::optional<process::Inheritance>{};
-  UniqueFd channel{std::atoi(given)};
-  ::unsetenv("WEIR_UPGRADE_FD");
-  if (::fcntl(channel.get(), F_SETFD, FD_CLOEXEC) != 0)
-    return os_error("the descriptor that WEIR_UPGRADE_FD names", errno,
-                    "it is for weir to set, at an upgrade");
-  auto estate = process::receive_estate(channel.get(), kHandedOverWithin);
-  if (!estate) return estate.error();
-  return std::optional{
-      process::Inheritance{.estate = std::move(*estate), .channel = std::move(channel)}};
-}
-
-/// The listen addresses that were passed to the weir before by the service manager.
-std::vector<cli::Listen> passed_before(const process::EstateTerms& terms) {
-  std::vector<cli::Listen> passed;
-  for (const process::EstateTerms::Listen& listen : terms.listens)
-    if (listen.passed > 0)
-      passed.push_back({.address = listen.address, .proxy = listen.proxy, .tls = listen.tls});
-  return passed;
-}
-
 int start(int argc, const char* const* argv) {
-  auto inheritance = inheritance_of_environment();
+  auto inheritance = launch::inheritance_of_environment();
   if (!inheritance) return fail(inheritance.error());
   auto sockets = process::take_passed_sockets();
   if (!sockets) return fail(sockets.error());
@@ -394,7 +219,8 @@ int start(int argc, const char* const* argv) {
   auto passed = launch::listens_of(*sockets);
   if (!passed) return fail(passed.error());
   cli::Host host = cli::Host::here();
-  host.passed = *inheritance ? passed_before((*inheritance)->estate.terms) : std::move(*passed);
+  host.passed =
+      *inheritance ? launch::passed_before((*inheritance)->estate.terms) : std::move(*passed);
   const cli::ParseOutcome outcome = cli::parse(argc, argv, host);
   if (const auto* printed = std::get_if<cli::Printed>(&outcome)) {
     fmt::print("{}", printed->text);

@@ -1,6 +1,7 @@
 #include "passed.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -49,6 +50,22 @@ Result<std::vector<cli::Listen>> listens_of(const std::vector<process::PassedSoc
     same->sockets.push_back(socket.fd);
   }
   return listens;
+}
+
+void use_stored(std::vector<process::ListenOn>& listens, std::uint32_t workers,
+                const std::vector<process::PassedSocket>& stored) {
+  for (const process::PassedSocket& socket : stored) {
+    const auto same = std::ranges::find_if(listens, [&](const process::ListenOn& listen) {
+      return listen.address.to_string() == socket.address.to_string() &&
+             listen.passed.size() < workers;
+    });
+    if (same == listens.end()) {
+      ::close(socket.fd);
+      continue;
+    }
+    same->passed.push_back(socket.fd);
+    ++same->own;
+  }
 }
 
 }  // namespace weir::launch
