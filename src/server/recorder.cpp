@@ -5,23 +5,16 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
 #include <optional>
 #include <ranges>
 #include <utility>
 
 #include "weir/base/log.h"
 #include "weir/base/socket_address.h"
+#include "weir/server/busy_time.h"
 
 namespace weir::server {
 namespace {
-
-std::uint64_t thread_cpu_ns() noexcept {
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000U +
-         static_cast<std::uint64_t>(time.tv_nsec);
-}
 
 /// The socket's own number, never given again while the host is up; 0 where there is none.
 std::uint64_t cookie_of(int fd) noexcept {

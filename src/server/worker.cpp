@@ -369,7 +369,7 @@ void Worker::report_ends() {
 void Worker::report_turn(Instant woke, Instant sleeps, unsigned completions) {
   weir_row& row = slot_.row();
   const session::Traffic& traffic = sessions_.traffic();
-  add_own(row.busy_ns, static_cast<std::uint64_t>((sleeps - woke).count()));
+  add_own(row.busy_ns, busy_.turned(woke, sleeps, now_));
   add_own(row.loops, 1);
   store_own(row.pending, completions);
   store_own(row.enters, earlier_.enters + ring_.enters());

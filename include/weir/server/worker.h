@@ -1,5 +1,5 @@
 // Worker: one thread, one ring, the sessions of one slot. Composes the parts and runs the loop;
-// it takes no lock and makes one system call a turn.
+// it takes no lock and makes one system call a turn, and one a millisecond to know its CPU time.
 //
 //   loop:  submit and wait (next deadline, or the next sign of life)
 //          awake_at = now
@@ -36,6 +36,7 @@
 #include "weir/io/buffer_ring.h"
 #include "weir/io/ring.h"
 #include "weir/process/worker_link.h"
+#include "weir/server/busy_time.h"
 #include "weir/server/worker_rules.h"
 #include "weir/session/handler.h"
 #include "weir/session/sessions.h"
@@ -138,6 +139,7 @@ class Worker {
   session::Sessions sessions_;
   weir_row earlier_{};         // of the slot's earlier workers: the row's totals are the service's
   session::Traffic reported_;  // what of ours is in it
+  BusyTime busy_{monotonic_now()};
   Instant now_;
   std::uint64_t ends_reported_ = 0;
   std::uint32_t tick_ = 0;  // generation of the tick that counts; another threshold has another
