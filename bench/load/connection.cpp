@@ -7,36 +7,19 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
+#include "handshake.h"
+
 namespace weir::bench {
 namespace {
 
-// The nonce of RFC 6455, section 1.3, and its answer: nothing here depends on its being random.
-constexpr std::string_view kKey = "dGhlIHNhbXBsZSBub25jZQ==";
-constexpr std::string_view kAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-// Both sides without context: every server then does the same work, whatever it prefers.
-constexpr std::string_view kOffer =
-    "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
-    "client_no_context_takeover\r\n";
 constexpr std::size_t kAnswerBytesMax = 16U << 10;
 
 [[noreturn]] void fail(const char* call, int error = errno) {
   throw Wrong{fmt::format("{}: {}", call, std::strerror(error))};
-}
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
-std::string lower(std::string_view text) {
-  std::string result{text};
-  std::ranges::transform(result, result.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
 }
 
 }  // namespace
@@ -55,10 +38,7 @@ Connection::Connection(Common& common, std::size_t slot)
   interest.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;  // set once, and no call afterwards
   interest.data.ptr = this;
   if (::epoll_ctl(common.epoll, EPOLL_CTL_ADD, fd_.get(), &interest) != 0) fail("epoll_ctl");
-  other_output_ = fmt::format(
-      "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}\r\n{}\r\n",
-      kKey, common.deflate ? kOffer : std::string_view{});
+  other_output_ = upgrade_request("/", common.deflate);
 }
 
 Connection::Progress Connection::on_ready(std::uint32_t events) {
@@ -170,11 +150,7 @@ std::string_view Connection::take_answer(std::string_view bytes) {
     if (answer_.size() > kAnswerBytesMax) throw Wrong{"the upgrade's answer does not end"};
     return {};
   }
-  const std::string_view head = std::string_view{answer_}.substr(0, end);
-  if (!head.starts_with("HTTP/1.1 101 ") || !contains(head, kAccept))
-    throw Wrong{fmt::format("the upgrade was answered: {}", head.substr(0, head.find('\r')))};
-  if (common_->deflate != contains(lower(head), "permessage-deflate"))
-    throw Wrong{"permessage-deflate was not agreed to as it was offered"};
+  check_upgrade_answer(std::string_view{answer_}.substr(0, end), common_->deflate);
   state_ = State::open;
   const std::size_t taken = end + 4 - before;
   std::string{}.swap(answer_);

@@ -20,6 +20,12 @@ class Histogram {
   [[nodiscard]] double mean() const noexcept {
     return count_ == 0 ? 0 : sum_ / static_cast<double>(count_);
   }
+  /// Calls `each(upper_end, count)` for every step that counted something, the least first.
+  template <class Each>
+  void for_each_step(Each each) const {
+    for (std::size_t step = 0; step < counts_.size(); ++step)
+      if (counts_[step] > 0) each(upper_end(step), counts_[step]);
+  }
   /// The least value that the share `part` (0..1) of all does not exceed, to its step's upper end.
   [[nodiscard]] double quantile(double part) const noexcept {
     const auto wanted = static_cast<std::uint64_t>(part * static_cast<double>(count_));
