@@ -1,9 +1,10 @@
-"""Plots as SVG, written by hand: bars with whiskers, and lines. No library."""
+"""Plots as SVG, written by hand: bars with whiskers, lines, and lines over time. No library."""
 
 import statistics
 from xml.sax.saxutils import escape
 
-COLOURS = ("#1b6ca8", "#e07b39", "#5a9e6f", "#b0437a", "#8a7a3c", "#6b6b8e", "#3f9fa6", "#a0522d")
+COLOURS = ("#1b6ca8", "#e07b39", "#5a9e6f", "#b0437a", "#8a7a3c", "#6b6b8e", "#3f9fa6", "#a0522d",
+           "#222222", "#c0a000", "#d94f4f", "#7fb8e6")
 
 
 def frame(width, height, body):
@@ -19,11 +20,14 @@ def bars(title, groups, names, most=3.0):
     """Horizontal bars: groups {label: {name: [values]}}, the median with a line from the least to the
     greatest. What is longer than `most` is cut, and says so."""
     left, unit, thick = 330, 220, 11
-    body, y = [text(16, 24, title, more=' font-size="15"')], 48
+    body, y = [text(16, 24, title, more=' font-size="15"')], 34
+    across = max(1, int(unit * most) // 110) if len(names) > 6 else len(names)
     for i, name in enumerate(names):
-        body.append(f'<rect x="{left + 110 * i}" y="34" width="10" height="10" fill="{COLOURS[i % len(COLOURS)]}"/>')
-        body.append(text(left + 110 * i + 14, 43, name))
-    y = 64
+        x, y = left + 110 * (i % across), 34 + 16 * (i // across)
+        body.append(f'<rect x="{x}" y="{y}" width="10" height="10" fill="{COLOURS[i % len(COLOURS)]}"/>')
+        body.append(text(x + 14, y + 9, name))
+    y += 30
+    top = y - 8
     for label, values in groups.items():
         begin = y
         for i, name in enumerate(names):
@@ -38,7 +42,7 @@ def bars(title, groups, names, most=3.0):
             y += thick
         body.append(text(left - 10, (begin + y) / 2 + 3, label, "end"))
         y += 12
-    body.append(f'<path d="M{left + unit} 56V{y}" stroke="#888" stroke-dasharray="4 3"/>')
+    body.append(f'<path d="M{left + unit} {top}V{y}" stroke="#888" stroke-dasharray="4 3"/>')
     return frame(left + int(unit * most) + 60, y + 12, body)
 
 
@@ -64,3 +68,33 @@ def lines(title, x_label, panels):
                      for px, py in (place(x, y) for x, y in points.items())]
             body.append(text(x0 + across - 90, y0 - 12 - 16 * i, name, more=f' fill="{colour}"'))
     return frame(60 + width * len(panels), height, body)
+
+
+def timelines(title, x_label, panels):
+    """Panels below each other, over any numbers: {y label: {name: [(x, y)]}}. The names are beside the first."""
+    across, up, x0 = 640, 150, 60
+    body, y0 = [text(16, 24, title, more=' font-size="15"')], 70 + up
+    names = list(dict.fromkeys(name for series in panels.values() for name in series))
+    for i, name in enumerate(names):
+        body.append(text(x0 + across + 16, 70 + 16 * i, name, more=f' fill="{COLOURS[i % len(COLOURS)]}"'))
+    points = [point for series in panels.values() for points in series.values() for point in points]
+    first, last = (pick((x for x, _ in points), default=0) for pick in (min, max))
+    for label, series in panels.items():
+        values = [y for points in series.values() for _, y in points]
+        low, high = min(values, default=0), max(values, default=1)
+        low = 0 if low < high / 2 else low  # what is all near 1 is shown from there
+        scale = lambda x, y: (x0 + across * (x - first) / (last - first or 1),  # noqa: E731
+                              y0 - up * (y - low) / (high - low or 1))  # noqa: B023
+        body.append(f'<path d="M{x0} {y0 - up}V{y0}H{x0 + across}" fill="none" stroke="black"/>')
+        body.append(text(x0, y0 - up - 8, label))
+        body += [text(x0 - 4, y0 - up * k / 2 + 4, f"{low + (high - low) * k / 2:.3g}", "end", ' font-size="10"')
+                 for k in (0, 1, 2)]
+        body += [text(x0 + across * k / 4, y0 + 14, f"{first + (last - first) * k / 4:.3g}", "middle", ' font-size="10"')
+                 for k in range(5)]
+        for name, points in series.items():
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (scale(*point) for point in points))
+            body.append(f'<polyline points="{path}" fill="none" stroke="{COLOURS[names.index(name) % len(COLOURS)]}" '
+                        'stroke-width="1.5"/>')
+        y0 += up + 60
+    body.append(text(x0 + across / 2, y0 - up - 28, x_label, "middle"))
+    return frame(x0 + across + 190, y0 - up - 10, body)
