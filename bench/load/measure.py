@@ -126,7 +126,7 @@ class Server:
                                          stderr=self._log, start_new_session=True, preexec_fn=run_on(cpus))
         try:
             self._await_port()
-        except Failed:
+        except BaseException:  # an interrupt too: nobody else knows of it yet
             self.close()
             raise
 

@@ -9,8 +9,7 @@
 namespace weir::bench {
 namespace {
 
-// Enough for messages to differ, and little enough to stay out of the server's share of the cache.
-constexpr std::size_t kMessagesMax = 64;
+// Little enough to stay out of the server's share of the cache.
 constexpr std::size_t kPoolBytesMax = 1U << 20;
 
 std::string text_of(std::size_t bytes, std::mt19937& random) {
@@ -72,7 +71,7 @@ std::string masked_frame(std::uint8_t first_byte, std::string_view payload, std:
 MessagePool::MessagePool(Shape shape) : binary_{shape.binary} {
   std::mt19937 random{1};  // NOLINT: every run sends the same
   const std::size_t count = std::clamp<std::size_t>(
-      kPoolBytesMax / std::max<std::size_t>(shape.bytes, 1), 1, kMessagesMax);
+      kPoolBytesMax / std::max<std::size_t>(shape.bytes, 1), 1, shape.count_max);
   for (std::size_t i = 0; i < count; ++i) {
     payloads_.push_back(shape.binary ? binary_of(shape.bytes, random)
                                      : text_of(shape.bytes, random));

@@ -24,9 +24,10 @@ struct Wrong : std::runtime_error {
 class MessagePool {
  public:
   struct Shape {
-    std::size_t bytes = 64;   // of each message, before compression
-    bool binary = false;      // random bytes; else text, lines of JSON
-    bool compressed = false;  // each deflated by itself
+    std::size_t bytes = 64;      // of each message, before compression
+    bool binary = false;         // random bytes; else text, lines of JSON
+    bool compressed = false;     // each deflated by itself
+    std::size_t count_max = 64;  // messages; fewer where they are long
   };
   explicit MessagePool(Shape shape);
 

@@ -19,7 +19,7 @@ namespace weir::bench {
 namespace {
 
 MessagePool pool_of(const RequestBook::Size& size) {
-  return MessagePool{{.bytes = size.bytes, .compressed = size.compressed}};
+  return MessagePool{{.bytes = size.bytes, .compressed = size.compressed, .count_max = 1}};
 }
 
 void send_whole(int fd, std::string_view bytes) {

@@ -15,7 +15,6 @@
 // Exits with 1 and says why at the first thing that a right server would not have done. Sessions
 // that end early are that too, unless --lossy: then they are counted as lost.
 #include <fmt/format.h>
-#include <getopt.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -32,9 +31,7 @@
 #include <functional>
 #include <iterator>
 #include <memory>
-#include <optional>
 #include <queue>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,6 +40,7 @@
 #include "../sim/random.h"
 #include "message_pool.h"
 #include "request_book.h"
+#include "session_options.h"
 #include "session_plan.h"
 #include "visit.h"
 
@@ -50,79 +48,6 @@ namespace weir::bench {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr const char* kUsage =
-    R"(usage: bench_sessions --server ADDRESS:PORT --plan FILE --sizes BYTES:NS[:z],... [FLAGS]
-  --sizes LIST       messages to ask with, by ascending cost (CPU of the server); z: compressed
-  --part I/N         only each Nth session of the plan, from the Ith on (0/1)
-  --warm-up SECONDS  before the window (1)
-  --seconds SECONDS  the window (1)
-  --patience SECONDS after it, for what is still owed (3)
-  --lossy            sessions may be ended early, and are counted
-)";
-
-struct Options {
-  SocketAddress server;
-  std::string plan;
-  std::vector<RequestBook::Size> sizes;
-  std::uint64_t part = 0;
-  std::uint64_t parts = 1;
-  std::int64_t warm_up_ns = 1'000'000'000;
-  std::int64_t window_ns = 1'000'000'000;
-  std::int64_t patience_ns = 3'000'000'000;
-  bool lossy = false;
-};
-
-std::vector<RequestBook::Size> sizes_of(const std::string& list) {
-  std::vector<RequestBook::Size> sizes;
-  std::istringstream items{list};
-  for (std::string item; std::getline(items, item, ',');) {
-    RequestBook::Size size{};
-    char kind = 0;
-    const int fields = std::sscanf(item.c_str(), "%zu:%lu:%c", &size.bytes, &size.cost_ns, &kind);
-    size.compressed = kind == 'z';
-    if (fields < 2 || size.bytes == 0 || (!sizes.empty() && size.cost_ns <= sizes.back().cost_ns))
-      return {};
-    sizes.push_back(size);
-  }
-  return sizes;
-}
-
-std::optional<Options> parse(int argc, char** argv) {
-  static constexpr std::array kFlags{
-      option{"server", required_argument, nullptr, 's'},
-      option{"plan", required_argument, nullptr, 'p'},
-      option{"sizes", required_argument, nullptr, 'z'},
-      option{"part", required_argument, nullptr, 'i'},
-      option{"warm-up", required_argument, nullptr, 'w'},
-      option{"seconds", required_argument, nullptr, 'S'},
-      option{"patience", required_argument, nullptr, 'P'},
-      option{"lossy", no_argument, nullptr, 'l'},
-      option{nullptr, 0, nullptr, 0},
-  };
-  Options options;
-  std::optional<SocketAddress> server;
-  const auto nanoseconds = [] { return std::llround(std::strtod(optarg, nullptr) * 1e9); };
-  for (int flag = 0; (flag = getopt_long(argc, argv, "", kFlags.data(), nullptr)) != -1;) {
-    switch (flag) {
-      case 's': server = SocketAddress::parse(optarg); break;
-      case 'p': options.plan = optarg; break;
-      case 'z': options.sizes = sizes_of(optarg); break;
-      case 'i':
-        if (std::sscanf(optarg, "%lu/%lu", &options.part, &options.parts) != 2) return {};
-        break;
-      case 'w': options.warm_up_ns = nanoseconds(); break;
-      case 'S': options.window_ns = nanoseconds(); break;
-      case 'P': options.patience_ns = nanoseconds(); break;
-      case 'l': options.lossy = true; break;
-      default: return {};
-    }
-  }
-  if (!server || options.plan.empty() || options.sizes.empty() || options.part >= options.parts)
-    return {};
-  options.server = *server;
-  return options;
-}
 
 std::int64_t now_ns() noexcept {
   return std::chrono::steady_clock::now().time_since_epoch() / 1ns;
@@ -136,7 +61,7 @@ std::int64_t cpu_ns() noexcept {
 
 class Sessions {
  public:
-  explicit Sessions(const Options& options)
+  explicit Sessions(const SessionOptions& options)
       : options_{options},
         book_{options.sizes},
         plan_{read_plan(options.plan, options.part, options.parts)},
@@ -342,7 +267,7 @@ class Sessions {
     std::fflush(stdout);
   }
 
-  const Options& options_;
+  const SessionOptions& options_;
   RequestBook book_;
   std::vector<PlannedSession> plan_;
   std::vector<Place> places_;
@@ -379,11 +304,8 @@ void raise_limits() {
 
 int main(int argc, char** argv) {
   using namespace weir::bench;
-  const auto options = parse(argc, argv);
-  if (!options) {
-    fmt::print(stderr, "{}", kUsage);
-    return 2;
-  }
+  const auto options = parse_session_options(argc, argv);
+  if (!options) return 2;
   raise_limits();
   try {
     Sessions{*options}.run();

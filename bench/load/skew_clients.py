@@ -18,11 +18,15 @@ class Clients:
         if not binary.exists():
             raise Failed(f"{binary} is missing; tools/build release")
         self._processes = []
-        for number in range(len(cpus)):
-            command = [binary, *arguments, "--part", f"{number}/{len(cpus)}"]
-            self._processes.append(subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, cpus)))
+        try:
+            for number in range(len(cpus)):
+                command = [binary, *arguments, "--part", f"{number}/{len(cpus)}"]
+                self._processes.append(subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                    start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, cpus)))
+        except BaseException:
+            self.__exit__()
+            raise
 
     def await_ready(self):
         for process in self._processes:

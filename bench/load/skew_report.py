@@ -43,6 +43,8 @@ class Result:
         # Of the looks that saw connections: who had too many of them, and how unequal they were.
         held = [look for look in self.looks if sum(look.open)]
         self.most = [max(look.open) * len(look.open) / sum(look.open) for look in held]
+        # Once all of a burst are open.
+        self.settled = [most for look, most in zip(held, self.most) if sum(look.open) == max(sum(each.open) for each in held)]
         self.deviation = [statistics.pstdev(look.open) for look in held]
         self.busy = list(self.busy_shares())
         self.busy_deviation = statistics.median(statistics.pstdev(shares) for _, shares in self.busy) if self.busy else 0
@@ -97,21 +99,24 @@ def middle(values):
     return statistics.median(values) if values else None
 
 
-def short(value):
-    """To three digits, as people write it."""
+def short(value, decimals=None):
+    """To three digits, as people write it, or to so many after the point."""
     if value is None:
         return "-"
+    if decimals is not None:
+        return f"{value:.{decimals}f}"
     if value >= 1_000:
         return f"{value:,.0f}"
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
-def spread(values):
+def spread(values, decimals=None):
     """median [least, greatest]; of one, it alone."""
     values = [value for value in values if value is not None]
     if len(values) < 2:
-        return short(middle(values))
-    return f"{short(statistics.median(values))} [{short(min(values))}, {short(max(values))}]"
+        return short(middle(values), decimals)
+    return " [".join(short(value, decimals) for value in (statistics.median(values), min(values))) \
+        + f", {short(max(values), decimals)}]"
 
 
 def display(policy):
@@ -128,7 +133,7 @@ def tables(results, markdown):
         found.setdefault((result.scenario, result.policy), []).append(result)
     scenarios = list(dict.fromkeys(result.scenario for result in results))
     policies = list(dict.fromkeys(result.policy for result in results))
-    usual = [name for name in scenarios if name not in ("burst", "key")]
+    usual = [name for name in scenarios if name not in ("floor", "burst", "key")]
 
     def cells(of):
         """A table's rows: of(runs of that policy in that scenario), by policy."""
@@ -140,6 +145,12 @@ def tables(results, markdown):
         return lambda runs: " / ".join(short(middle(pick(run)[i] for run in runs)) for i in range(3))
 
     parts = []
+    if "floor" in scenarios:
+        parts.append(("floor: delays where there is next to nothing to do, p50 / p99 / p99.9, ms", [
+            ["policy", "messages", "new connections"],
+            *([display(policy), *(three(lambda run, name=name: getattr(run, name))(found["floor", policy])
+                                  for name in ("message", "connect"))]
+              for policy in policies if ("floor", policy) in found)]))
     if usual:
         parts += [("Messages, p99 of the delay, ms", cells(lambda runs: spread([run.message[1] for run in runs]))),
                   ("Messages, p50 / p99 / p99.9, ms", cells(three(lambda run: run.message))),
@@ -154,8 +165,8 @@ def tables(results, markdown):
     if "burst" in scenarios:
         parts.append(("burst: largest over mean once all are open, and connecting", [
             ["policy", "largest / mean", "worst", "connect p50 / p99 / p99.9, ms"],
-            *([display(policy), spread([middle(run.most[1:]) for run in found["burst", policy]]),
-               short(max(max(run.most[1:], default=0) for run in found["burst", policy])),
+            *([display(policy), spread([middle(run.settled) for run in found["burst", policy]], 3),
+               short(max(max(run.settled, default=0) for run in found["burst", policy]), 3),
                three(lambda run: run.connect)(found["burst", policy])]
               for policy in policies if ("burst", policy) in found)]))
     if "key" in scenarios:

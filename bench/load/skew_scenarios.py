@@ -80,7 +80,8 @@ def differing_paths(name, sessions):
 
 
 SCENARIOS = [
-    hermes("floor", "next to nothing to do: what the bench itself adds to a delay", 160, 0.65, 5e-3, warm_up=3),
+    hermes("floor", "next to nothing to do: what the bench itself adds to a delay", 160, 0.65, 5e-3, warm_up=3,
+           policies=("least-connections/ebpf",)),
     hermes("many-cheap", "Hermes: many connections, cheap requests", 4_000, 3.8, 200e-6),
     hermes("many-costly", "Hermes: many connections, costly requests", 4_000, 0.2, 5e-3),
     hermes("few-cheap", "Hermes: few connections, cheap requests", 160, 162, 200e-6),
