@@ -71,7 +71,8 @@ def lines(title, x_label, panels):
 
 
 def timelines(title, x_label, panels):
-    """Panels below each other, over any numbers: {y label: {name: [(x, y)]}}. The names are beside the first."""
+    """Panels below each other, over any numbers: {y label: {name: [(x, y)]}}. The names are beside the
+    first."""
     across, up, x0 = 640, 150, 60
     body, y0 = [text(16, 24, title, more=' font-size="15"')], 70 + up
     names = list(dict.fromkeys(name for series in panels.values() for name in series))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from plot import bars, timelines
 
 MS = 1e6  # ns
-# Those that only hash or take turns, and counting: what least-load and predictive are held against.
+# What these two are held against: the best of the others, and counting.
 CHALLENGERS = ("least-load/ebpf", "predictive/ebpf")
 COUNTING = "least-connections/ebpf"
-HERMES = ("many-cheap", "many-costly", "few-cheap", "few-costly")
+LATE = 10.0  # ms; where the clients themselves came later than this with a message (p99), a run was disturbed
 
 
 def quantile(histogram, part):
@@ -24,7 +24,7 @@ def quantile(histogram, part):
     return None
 
 
-@dataclass
+@dataclass(eq=False)
 class Result:
     scenario: str
     policy: str
@@ -41,16 +41,16 @@ class Result:
         self.late = quantile(self.facts["late"], 0.99)
         self.count = sum(self.facts["messages"].values())
         # Of the looks that saw connections: who had too many of them, and how unequal they were.
-        held = [look for look in self.looks if sum(look.open)]
-        self.most = [max(look.open) * len(look.open) / sum(look.open) for look in held]
+        self.held = [look for look in self.looks if sum(look.open)]
+        self.most = [max(look.open) * len(look.open) / sum(look.open) for look in self.held]
         # Once all of a burst are open.
-        self.settled = [most for look, most in zip(held, self.most) if sum(look.open) == max(sum(each.open) for each in held)]
-        self.deviation = [statistics.pstdev(look.open) for look in held]
+        all_open = max((sum(look.open) for look in self.held), default=0)
+        self.settled = [most for look, most in zip(self.held, self.most) if sum(look.open) == all_open]
+        self.deviation = [statistics.pstdev(look.open) for look in self.held]
         self.busy = list(self.busy_shares())
         self.busy_deviation = statistics.median(statistics.pstdev(shares) for _, shares in self.busy) if self.busy else 0
         self.busy_most = statistics.median(max(shares) for _, shares in self.busy) if self.busy else 0
         self.busy_mean = statistics.fmean(statistics.fmean(shares) for _, shares in self.busy) if self.busy else 0
-
         self.awake = statistics.fmean(share for look in self.looks for share in look.awake) if self.looks else 0
         self.client_cpus = self.facts["cpu_ns"] / 1e9 / self.seconds
 
@@ -70,8 +70,8 @@ class Result:
                 "max_over_mean_median": middle(self.most), "max_over_mean_worst": max(self.most, default=None),
                 "connections_sd_median": middle(self.deviation), "busy_mean": self.busy_mean,
                 "busy_sd_median": self.busy_deviation, "busy_max_median": self.busy_most,
-                "cpu_us_a_session": self.cpu_us_a_session(), "late_p99_ms": self.late, "server_cpus": self.cpu_s / self.seconds, "client_cpus": self.client_cpus,
-                "awake_mean": self.awake,
+                "cpu_us_a_session": self.cpu_us_a_session(), "late_p99_ms": self.late,
+                "server_cpus": self.cpu_s / self.seconds, "client_cpus": self.client_cpus, "awake_mean": self.awake,
                 **{name: self.facts[name] for name in ("lost", "lost_owed", "unopened", "unanswered")}}
 
     def cpu_us_a_session(self):
@@ -128,8 +128,10 @@ def display(policy):
 
 
 def tables(results, markdown):
+    """Of the runs that nothing disturbed; the others are named."""
+    disturbed = [run for run in results if (run.late or 0) > LATE]
     found = {}
-    for result in results:
+    for result in (run for run in results if run not in disturbed):
         found.setdefault((result.scenario, result.policy), []).append(result)
     scenarios = list(dict.fromkeys(result.scenario for result in results))
     policies = list(dict.fromkeys(result.policy for result in results))
@@ -137,8 +139,8 @@ def tables(results, markdown):
 
     def cells(of):
         """A table's rows: of(runs of that policy in that scenario), by policy."""
-        rows = [[display(policy)] + [of(found[scenario, policy]) if (scenario, policy) in found else "" for scenario in usual]
-                for policy in policies if any((scenario, policy) in found for scenario in usual)]
+        rows = [[display(policy), *(of(found[name, policy]) if (name, policy) in found else "" for name in usual)]
+                for policy in policies if any((name, policy) in found for name in usual)]
         return [["policy", *usual], *rows]
 
     def three(pick):
@@ -175,7 +177,12 @@ def tables(results, markdown):
             *([display(policy), spread([run.cpu_us_a_session() for run in found["key", policy]]),
                three(lambda run: run.connect)(found["key", policy])]
               for policy in policies if ("key", policy) in found)]))
-    return "".join(f"\n{title}\n\n{laid_out(rows, markdown)}\n" for title, rows in parts if len(rows) > 1)
+    text = "".join(f"\n{title}\n\n{laid_out(rows, markdown)}\n" for title, rows in parts if len(rows) > 1)
+    if disturbed:
+        text += (f"\nLeft out, for the clients came late themselves, by a p99 over {LATE:.0f} ms: "
+                 + "; ".join(f"{run.scenario}, {display(run.policy)}, seed {run.seed} ({short(run.late)} ms)"
+                             for run in disturbed) + "\n")
+    return text
 
 
 def laid_out(rows, markdown):
@@ -209,9 +216,12 @@ def ratios(found, scenarios, policies):
 
 
 def ratio(found, scenario, policy, other, pick):
-    # In the order that they were run, which is that of the seeds.
-    pairs = [pick(run) / pick(base) for run, base in zip(found.get((scenario, policy), []), found.get((scenario, other), []))
-             if pick(base)]
+    # Seed by seed; of a seed that was run more than once, in that order.
+    pairs, left = [], list(found.get((scenario, other), []))
+    for run in found.get((scenario, policy), []):
+        if base := next((each for each in left if each.seed == run.seed and pick(each)), None):
+            left.remove(base)
+            pairs.append(pick(run) / pick(base))
     if not pairs:
         return "-"
     mean = statistics.geometric_mean(pairs)
@@ -231,8 +241,8 @@ def plots(results):
         if f"skew-{scenario}" not in found:
             found[f"skew-{scenario}"] = timelines(
                 f"{scenario}: over the workers", "seconds", {
-                    "connections: largest over mean": {name: [(look.at, most) for look, most in zip(run.looks, run.most)]
-                                                       for name, run in first.items()},
+                    "connections: largest over mean": {
+                        name: [(look.at, most) for look, most in zip(run.held, run.most)] for name, run in first.items()},
                     "busy share: standard deviation": {name: [(at, statistics.pstdev(shares)) for at, shares in run.busy]
                                                        for name, run in first.items()},
                     "busy share: largest": {name: [(at, max(shares)) for at, shares in run.busy]

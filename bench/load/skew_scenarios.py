@@ -1,9 +1,10 @@
 """What skew's clients do: the simulator's scenarios (bench/sim/scenario.cpp) at the scale of a bench.
 
 Costs are seconds of a worker's core, as there; a slow core's seconds are longer, so what is written
-to a plan is their share of it. What is scaled: 8 workers, not 16, and half the sessions; they last a third
-to a quarter as long; a cheap request costs 200 us, not 100, and comes half as often, for a real echo
-has a price below which it is not to be had.
+to a plan is their share of it. What is scaled: 8 workers, not 16, and half the sessions or, of many,
+a quarter; they last 6 s, not 15 or 20, so that a run is short; a cheap request costs 200 us, not 100,
+and comes less often, for an echo has its price. Loads are such that workers come to be busy for 60 to
+75 % of the time, in paths 40 to 50 %, with what connections cost.
 """
 
 import math
@@ -58,7 +59,7 @@ class Scenario:
     lifetime: Lifetime = field(default_factory=Lifetime)
     burst: int = 0               # sessions that all arrive as the window begins, and stay
     keys: int = 0                # instead of all that: visits of one message each, to so many paths, `open` a second
-    warm_up: float = 6.0
+    warm_up: float = 10.0
     seconds: float = 0           # of the window; 0: as --seconds says
     quota: bool = True           # on slow cores
     stalls: float = 0            # a second: some worker is stopped for 0.2 s
@@ -107,7 +108,8 @@ def sessions_of(scenario, workers, until, seed):
     if scenario.burst:
         return [(scenario.warm_up, 1e3, *asks(scenario, draw), "/") for _ in range(round(scenario.burst * scale))]
     if scenario.keys:
-        return [(at, 0, 0, 0, f"/key-{draw.randrange(scenario.keys)}") for at in moments(draw, scenario.open * scale, until)]
+        return [(at, 0, 0, 0, f"/key-{draw.randrange(scenario.keys)}")
+                for at in moments(draw, scenario.open * scale, until)]
     # First those who were there before, so that there are as many as there always are: they come while it
     # fills, and go when they would have gone.
     found = [(at, FILLING - at + scenario.lifetime.rest(draw), *asks(scenario, draw), "/")
@@ -142,15 +144,15 @@ def write_plan(file, scenario, workers, until, seed, core):
                    f"{draw.getrandbits(63)} {address} {path}\n")
 
 
-def mishaps_of(scenario, workers, seconds, seed):
+def mishaps_of(scenario, workers, seed):
     """[(seconds since the begin, "stop" or "kill", slot)], in that order."""
     draw = random.Random(f"mishaps {seed}")
     found, now = [], scenario.warm_up
     while scenario.stalls:
         now += draw.expovariate(scenario.stalls)
-        if now >= scenario.warm_up + seconds:
+        if now >= scenario.warm_up + scenario.seconds:
             break
         found.append((now, "stop", draw.randrange(workers)))
     if scenario.kill:
-        found.append((scenario.warm_up + 0.4 * seconds, "kill", draw.randrange(workers)))
+        found.append((scenario.warm_up + 0.4 * scenario.seconds, "kill", draw.randrange(workers)))
     return sorted(found)
