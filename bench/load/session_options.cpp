@@ -37,6 +37,18 @@ std::vector<RequestBook::Size> sizes_of(const std::string& list) {
   return sizes;
 }
 
+constexpr std::array kSessionFlags{
+    option{"server", required_argument, nullptr, 's'},
+    option{"plan", required_argument, nullptr, 'p'},
+    option{"sizes", required_argument, nullptr, 'z'},
+    option{"part", required_argument, nullptr, 'i'},
+    option{"warm-up", required_argument, nullptr, 'w'},
+    option{"seconds", required_argument, nullptr, 'S'},
+    option{"patience", required_argument, nullptr, 'P'},
+    option{"lossy", no_argument, nullptr, 'l'},
+    option{nullptr, 0, nullptr, 0},
+};
+
 std::nullopt_t refuse() {
   fmt::print(stderr, "{}", kSessionsUsage);
   return std::nullopt;
@@ -45,21 +57,10 @@ std::nullopt_t refuse() {
 }  // namespace
 
 std::optional<SessionOptions> parse_session_options(int argc, char** argv) {
-  static constexpr std::array kFlags{
-      option{"server", required_argument, nullptr, 's'},
-      option{"plan", required_argument, nullptr, 'p'},
-      option{"sizes", required_argument, nullptr, 'z'},
-      option{"part", required_argument, nullptr, 'i'},
-      option{"warm-up", required_argument, nullptr, 'w'},
-      option{"seconds", required_argument, nullptr, 'S'},
-      option{"patience", required_argument, nullptr, 'P'},
-      option{"lossy", no_argument, nullptr, 'l'},
-      option{nullptr, 0, nullptr, 0},
-  };
   SessionOptions options;
   std::optional<SocketAddress> server;
   const auto nanoseconds = [] { return std::llround(std::strtod(optarg, nullptr) * 1e9); };
-  for (int flag = 0; (flag = getopt_long(argc, argv, "", kFlags.data(), nullptr)) != -1;) {
+  for (int flag = 0; (flag = getopt_long(argc, argv, "", kSessionFlags.data(), nullptr)) != -1;) {
     switch (flag) {
       case 's': server = SocketAddress::parse(optarg); break;
       case 'p': options.plan = optarg; break;
