@@ -16,39 +16,39 @@ void work(Duration time) {
   }
 }
 
-constexpr Instant kBegin{100s};
+constexpr Instant kWoken{100s};
 
 TEST(BusyTime, HasWhatTheKernelTookWhileTheLoopWasAsleep) {
-  BusyTime busy{kBegin};
+  BusyTime busy{kWoken};
   work(3ms);
-  EXPECT_GE(busy.turned(kBegin, kBegin + 10us, kBegin + 5ms), 3'000'000U);
+  EXPECT_GE(busy.turned(kWoken, kWoken + 10us, kWoken + 5ms), 3'000'000U);
 }
 
 TEST(BusyTime, HasWhatTheLoopWaitedForItsCpuAwake) {
-  BusyTime busy{kBegin};
+  BusyTime busy{kWoken};
   const std::uint64_t cpu_ns = thread_cpu_ns();
-  const std::uint64_t found = busy.turned(kBegin, kBegin + 50s, kBegin + 60s);
+  const std::uint64_t found = busy.turned(kWoken, kWoken + 50s, kWoken + 60s);
   ASSERT_LT(thread_cpu_ns() - cpu_ns, 50'000'000'000U);
   EXPECT_EQ(found, 50'000'000'000U);
 }
 
 TEST(BusyTime, IsToldOnceASpanIsOverAndAllOfItThen) {
-  BusyTime busy{kBegin};
+  BusyTime busy{kWoken};
   work(2ms);
-  EXPECT_EQ(busy.turned(kBegin, kBegin + 100us, kBegin + 200us), 0U);
-  EXPECT_EQ(busy.turned(kBegin + 200us, kBegin + 300us, kBegin + 999us), 0U);
-  EXPECT_GE(busy.turned(kBegin + 999us, kBegin + 999us, kBegin + 1ms), 2'000'000U);
+  EXPECT_EQ(busy.turned(kWoken, kWoken + 100us, kWoken + 200us), 0U);
+  EXPECT_EQ(busy.turned(kWoken + 200us, kWoken + 300us, kWoken + 999us), 0U);
+  EXPECT_GE(busy.turned(kWoken + 999us, kWoken + 999us, kWoken + 1ms), 2'000'000U);
   // The next span has only what came since, and that of several turns together.
-  EXPECT_EQ(busy.turned(kBegin + 1ms, kBegin + 30s, kBegin + 1ms + 1us), 0U);
-  EXPECT_EQ(busy.turned(kBegin + 40s, kBegin + 50s, kBegin + 60s), 39'999'000'000U);
-  EXPECT_LT(busy.turned(kBegin + 60s, kBegin + 60s, kBegin + 70s), 2'000'000U);
+  EXPECT_EQ(busy.turned(kWoken + 1ms, kWoken + 30s, kWoken + 1ms + 1us), 0U);
+  EXPECT_EQ(busy.turned(kWoken + 40s, kWoken + 50s, kWoken + 60s), 39'999'000'000U);
+  EXPECT_LT(busy.turned(kWoken + 60s, kWoken + 60s, kWoken + 70s), 2'000'000U);
 }
 
 TEST(BusyTime, IsTheGreaterOfBothAndNotTheirSum) {
   const std::uint64_t begin_ns = thread_cpu_ns();
-  BusyTime busy{kBegin};
+  BusyTime busy{kWoken};
   work(4ms);
-  const std::uint64_t found = busy.turned(kBegin, kBegin + 1ms, kBegin + 5ms);
+  const std::uint64_t found = busy.turned(kWoken, kWoken + 1ms, kWoken + 5ms);
   EXPECT_GE(found, 4'000'000U);
   EXPECT_LE(found, thread_cpu_ns() - begin_ns);
 }
