@@ -156,7 +156,7 @@ class CrashTest(WeirTest):
 
     @needs_ebpf
     @in_loop
-    async def test_ten_kills_at_full_speed_cost_only_the_victims_sessions(self):
+    async def test_kills_at_full_speed_cost_only_the_victims_sessions(self):
         """One worker after another, each once its predecessor's slot is served again, which takes
         less than 250 ms in the usual case: no connect ever fails, and what breaks had begun while
         a worker lived that was killed, no more each time than was open at once."""
@@ -167,7 +167,7 @@ class CrashTest(WeirTest):
         self.addCleanup(storm.kill)
         await self.arrivals(server, 500)
         gaps, kills = [], []
-        for round_ in range(10):
+        for round_ in range(4 if SANITIZED else 10):
             slot = round_ % 4
             seen = server.workers()[slot]
             await asyncio.to_thread(proc.kill, seen["pid"])

@@ -206,4 +206,4 @@ class HostileTest(WeirTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(lanes=2)

@@ -305,4 +305,4 @@ class DeathTest(TransferTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(lanes=2)

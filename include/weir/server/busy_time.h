@@ -1,10 +1,10 @@
 // BusyTime: for how long a worker had work, which its row tells and steering by load goes by.
 //
 // The time from a wake to the next sleep is only a part of it: nearly all that sending and
-// receiving takes is spent by the kernel within the call that sleeps (io_uring_enter). A worker that
-// echoed 64 B on 64 connections took 7 % of a CPU and was awake for 0.4 % of the time. The thread's
-// CPU time has both, but not what an awake worker waits for its CPU. So it is whichever is greater,
-// over spans of a millisecond: reading CPU time is a system call, too dear for every turn.
+// receiving takes is spent by the kernel within the call that sleeps (io_uring_enter). A worker
+// that echoed 64 B on 64 connections took 7 % of a CPU and was awake for 0.4 % of the time. The
+// thread's CPU time has both, but not what an awake worker waits for its CPU. So it is whichever is
+// greater, over spans of a millisecond: reading CPU time is a system call, too dear for every turn.
 #pragma once
 
 #include <cstdint>
