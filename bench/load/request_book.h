@@ -14,9 +14,8 @@
 namespace weir::bench {
 
 struct Request {
-  std::string frame;  // as it goes over the wire
-  std::string
-      answer;  // every byte of it, the same each time: messages are compressed by themselves
+  std::string frame;   // as it goes over the wire
+  std::string answer;  // to the byte the same each time: every message is compressed by itself
 };
 
 class RequestBook {

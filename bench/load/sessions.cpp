@@ -7,10 +7,8 @@
 // what was due in the window count; the load goes on after its end until those are answered, or for
 // `patience`: then what is still owed counts with the delay that it has come to.
 //
-//   {"event":"ready"}        answers are learnt; it waits for a line: the begin, CLOCK_MONOTONIC in
-//   ns
-//   {"event":"end", ...}     counts, and histograms as [[ns, count], ...]: upper ends of their
-//   steps
+//   {"event":"ready"}      answers are learnt; it waits for a line: the begin, monotonic, in ns
+//   {"event":"end", ...}   counts, and histograms as [[ns, count], ...]: upper ends of their steps
 //
 // Exits with 1 and says why at the first thing that a right server would not have done. Sessions
 // that end early are that too, unless --lossy: then they are counted as lost.
