@@ -25,6 +25,7 @@
 #include "launch/tls_keeper.h"
 #include "weir/admin/control_server.h"
 #include "weir/apps/echo.h"
+#include "weir/base/descriptor_limit.h"
 #include "weir/base/log.h"
 #include "weir/cli/options.h"
 #include "weir/process/channel.h"
@@ -234,8 +235,7 @@ int start(int argc, const char* const* argv) {
   const auto& options = std::get<cli::Options>(outcome);
   if (options.check) return check(options);
   if (options.takeover && !*inheritance) {
-    (void)
-        process::raise_descriptor_limit();  // for what it is handed, before all else is worked out
+    raise_descriptor_limit();  // for what it is handed, before all else is worked out
     auto left = process::ask_for_estate(options.control);
     if (!left) return fail(left.error());
     *inheritance = std::move(*left);

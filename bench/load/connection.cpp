@@ -12,17 +12,9 @@
 #include <utility>
 
 #include "handshake.h"
+#include "wrong.h"
 
 namespace weir::bench {
-namespace {
-
-constexpr std::size_t kAnswerBytesMax = 16U << 10;
-
-[[noreturn]] void fail(const char* call, int error = errno) {
-  throw Wrong{fmt::format("{}: {}", call, std::strerror(error))};
-}
-
-}  // namespace
 
 Connection::Connection(Common& common, std::size_t slot)
     : common_{&common},
@@ -147,7 +139,7 @@ std::string_view Connection::take_answer(std::string_view bytes) {
   answer_ += bytes;
   const std::size_t end = answer_.find("\r\n\r\n");
   if (end == std::string::npos) {
-    if (answer_.size() > kAnswerBytesMax) throw Wrong{"the upgrade's answer does not end"};
+    if (answer_.size() > kUpgradeAnswerBytesMax) throw Wrong{"the upgrade's answer does not end"};
     return {};
   }
   check_upgrade_answer(std::string_view{answer_}.substr(0, end), common_->deflate);

@@ -1,4 +1,5 @@
 #include "echo_reader.h"
+#include "wrong.h"
 
 #include <fmt/format.h>
 #include <zlib.h>

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cctype>
 
-#include "message_pool.h"
+#include "wrong.h"
 
 namespace weir::bench {
 namespace {

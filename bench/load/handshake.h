@@ -1,10 +1,14 @@
 // The opening handshake as every client of the load makes it.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 namespace weir::bench {
+
+/// More than any server answers an upgrade request with.
+inline constexpr std::size_t kUpgradeAnswerBytesMax = 16U << 10;
 
 /// A whole upgrade request for `target`. `deflate` offers permessage-deflate, each message by
 /// itself.

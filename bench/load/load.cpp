@@ -13,7 +13,6 @@
 #include <fmt/format.h>
 #include <openssl/ssl.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
@@ -31,6 +30,8 @@
 #include "connection.h"
 #include "load_options.h"
 #include "message_pool.h"
+#include "weir/base/descriptor_limit.h"
+#include "wrong.h"
 
 namespace weir::bench {
 namespace {
@@ -195,7 +196,7 @@ class Load {
     std::array<epoll_event, 512> events;
     const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
                                    static_cast<int>(wait.count()));
-    if (count < 0 && errno != EINTR) throw Wrong{"epoll_wait"};
+    if (count < 0 && errno != EINTR) fail("epoll_wait");
     if (count == 0 && wait == kPatience)
       throw Wrong{fmt::format("the server did nothing for {} s", kPatience / 1s)};
     for (int i = 0; i < count; ++i) {
@@ -229,14 +230,6 @@ class Load {
   std::vector<std::size_t> free_;  // slots, in a cycle
 };
 
-/// As many descriptors as this user may have: a step of idle takes one a session.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  (void)::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 }  // namespace
 }  // namespace weir::bench
 
@@ -244,7 +237,7 @@ int main(int argc, char** argv) {
   using namespace weir::bench;
   const auto options = parse_load_options(argc, argv);
   if (!options) return 2;
-  raise_descriptor_limit();
+  weir::raise_descriptor_limit();  // a step of idle takes one a session
   try {
     Load{*options}.run();
   } catch (const std::exception& wrong) {

@@ -1,4 +1,5 @@
 #include "message_pool.h"
+#include "wrong.h"
 
 #include <fmt/format.h>
 #include <zlib.h>

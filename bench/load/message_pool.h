@@ -5,17 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace weir::bench {
-
-/// What ends a load at once: the server's doing, or the host's.
-struct Wrong : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 /// A masked client frame around `payload`. `first_byte`: FIN, reserved bits and opcode.
 [[nodiscard]] std::string masked_frame(std::uint8_t first_byte, std::string_view payload,

@@ -14,6 +14,7 @@
 #include "handshake.h"
 #include "message_pool.h"
 #include "weir/base/unique_fd.h"
+#include "wrong.h"
 
 namespace weir::bench {
 namespace {
@@ -25,15 +26,15 @@ MessagePool pool_of(const RequestBook::Size& size) {
 void send_whole(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent < 0) throw Wrong{fmt::format("send: {}", std::strerror(errno))};
+    if (sent < 0) fail("send");
     bytes.remove_prefix(static_cast<std::size_t>(sent));
   }
 }
 
 std::string_view receive_some(int fd, std::string& room) {
   const ssize_t size = ::recv(fd, room.data(), room.size(), 0);
-  if (size <= 0)
-    throw Wrong{fmt::format("recv: {}", size < 0 ? std::strerror(errno) : "the server hung up")};
+  if (size < 0) fail("recv");
+  if (size == 0) throw Wrong{"recv: the server hung up"};
   return std::string_view{room}.substr(0, static_cast<std::size_t>(size));
 }
 
@@ -49,7 +50,7 @@ void RequestBook::learn_answers(const SocketAddress& server, std::chrono::second
   const timeval wait{.tv_sec = patience.count(), .tv_usec = 0};
   if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0 ||
       ::connect(fd.get(), server.data(), server.size()) != 0)
-    throw Wrong{fmt::format("connect: {}", std::strerror(errno))};
+    fail("connect");
   std::string room(256U << 10, '\0');
   send_whole(fd.get(), upgrade_request("/", deflate()));
   std::string head;

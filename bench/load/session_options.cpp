@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
+#include <string_view>
 
 namespace weir::bench {
 namespace {
@@ -49,8 +50,8 @@ constexpr std::array kSessionFlags{
     option{nullptr, 0, nullptr, 0},
 };
 
-std::nullopt_t refuse() {
-  fmt::print(stderr, "{}", kSessionsUsage);
+std::nullopt_t refuse_session(std::string_view why) {
+  fmt::print(stderr, "bench_sessions: {}\n{}", why, kSessionsUsage);
   return std::nullopt;
 }
 
@@ -66,17 +67,22 @@ std::optional<SessionOptions> parse_session_options(int argc, char** argv) {
       case 'p': options.plan = optarg; break;
       case 'z': options.sizes = sizes_of(optarg); break;
       case 'i':
-        if (std::sscanf(optarg, "%lu/%lu", &options.part, &options.parts) != 2) return refuse();
+        if (std::sscanf(optarg, "%lu/%lu", &options.part, &options.parts) != 2)
+          return refuse_session("--part is I/N");
         break;
       case 'w': options.warm_up_ns = nanoseconds(); break;
       case 'S': options.window_ns = nanoseconds(); break;
       case 'P': options.patience_ns = nanoseconds(); break;
       case 'l': options.lossy = true; break;
-      default: return refuse();
+      default: return refuse_session("no such flag");
     }
   }
-  if (!server || options.plan.empty() || options.sizes.empty() || options.part >= options.parts)
-    return refuse();
+  if (!server) return refuse_session("--server names a numeric address and a port");
+  if (options.plan.empty()) return refuse_session("--plan names a file");
+  if (options.sizes.empty())
+    return refuse_session(
+        "--sizes are messages of at least a byte, each dearer than the one before");
+  if (options.part >= options.parts) return refuse_session("the I of --part I/N is below its N");
   options.server = *server;
   return options;
 }

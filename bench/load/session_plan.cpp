@@ -6,7 +6,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "message_pool.h"
+#include "wrong.h"
 
 namespace weir::bench {
 

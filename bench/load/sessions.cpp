@@ -15,7 +15,6 @@
 #include <fmt/format.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
@@ -41,6 +40,9 @@
 #include "session_options.h"
 #include "session_plan.h"
 #include "visit.h"
+#include "weir/base/clock.h"
+#include "weir/base/descriptor_limit.h"
+#include "wrong.h"
 
 namespace weir::bench {
 namespace {
@@ -48,7 +50,7 @@ namespace {
 using namespace std::chrono_literals;
 
 std::int64_t now_ns() noexcept {
-  return std::chrono::steady_clock::now().time_since_epoch() / 1ns;
+  return monotonic_now().time_since_epoch() / 1ns;
 }
 
 std::int64_t cpu_ns() noexcept {
@@ -172,7 +174,7 @@ class Sessions {
     std::array<epoll_event, 256> events;
     const int count = ::epoll_pwait2(epoll_.get(), events.data(), static_cast<int>(events.size()),
                                      &time, nullptr);
-    if (count < 0 && errno != EINTR) throw Wrong{"epoll_pwait2"};
+    if (count < 0 && errno != EINTR) fail("epoll_pwait2");
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       on_event(event.data.u32, event.events);
@@ -288,15 +290,6 @@ class Sessions {
   sim::Histogram late_;  // from when a message was due until this program came to send it
 };
 
-void raise_limits() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    limit.rlim_cur = limit.rlim_max;
-    (void)::setrlimit(RLIMIT_NOFILE, &limit);
-  }
-  (void)::prctl(PR_SET_TIMERSLACK, 1);  // a microsecond late is late
-}
-
 }  // namespace
 }  // namespace weir::bench
 
@@ -304,7 +297,8 @@ int main(int argc, char** argv) {
   using namespace weir::bench;
   const auto options = parse_session_options(argc, argv);
   if (!options) return 2;
-  raise_limits();
+  weir::raise_descriptor_limit();
+  (void)::prctl(PR_SET_TIMERSLACK, 1);  // a microsecond late is late
   try {
     Sessions{*options}.run();
   } catch (const std::exception& wrong) {

@@ -11,16 +11,10 @@
 #include <cstring>
 
 #include "handshake.h"
-#include "message_pool.h"
+#include "wrong.h"
 
 namespace weir::bench {
 namespace {
-
-constexpr std::size_t kHeadBytesMax = 16U << 10;
-
-[[noreturn]] void give_up(const char* call) {
-  throw Wrong{fmt::format("{}: {}", call, std::strerror(errno))};
-}
 
 /// What a server, or its end, does to a connection; anything else is this host's doing.
 bool is_loss(int error) noexcept {
@@ -34,7 +28,7 @@ Visit::Visit(Venue& venue, const PlannedSession& session, std::uint32_t number)
       number_{number},
       fd_{::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)},
       handshake_{upgrade_request(session.target, venue.book->deflate())} {
-  if (!fd_) give_up("socket");
+  if (!fd_) fail("socket");
   const int one = 1;
   const linger reset{.l_onoff = 1, .l_linger = 0};
   sockaddr_in from{};
@@ -44,13 +38,13 @@ Visit::Visit(Venue& venue, const PlannedSession& session, std::uint32_t number)
       ::setsockopt(fd_.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one) != 0 ||
       ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset) != 0 ||
       ::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&from), sizeof from) != 0)
-    give_up("a client's socket");
+    fail("a client's socket");
   if (::connect(fd_.get(), venue.server.data(), venue.server.size()) != 0 && errno != EINPROGRESS)
-    give_up("connect");
+    fail("connect");
   epoll_event interest{};
   interest.events = EPOLLIN | EPOLLOUT;
   interest.data.u32 = number;
-  if (::epoll_ctl(venue.epoll, EPOLL_CTL_ADD, fd_.get(), &interest) != 0) give_up("epoll_ctl");
+  if (::epoll_ctl(venue.epoll, EPOLL_CTL_ADD, fd_.get(), &interest) != 0) fail("epoll_ctl");
 }
 
 void Visit::want_output(bool wanted) {
@@ -59,7 +53,7 @@ void Visit::want_output(bool wanted) {
   epoll_event interest{};
   interest.events = EPOLLIN | (wanted ? EPOLLOUT : 0U);
   interest.data.u32 = number_;
-  if (::epoll_ctl(venue_->epoll, EPOLL_CTL_MOD, fd_.get(), &interest) != 0) give_up("epoll_ctl");
+  if (::epoll_ctl(venue_->epoll, EPOLL_CTL_MOD, fd_.get(), &interest) != 0) fail("epoll_ctl");
 }
 
 void Visit::advance(std::uint32_t events) {
@@ -69,7 +63,7 @@ void Visit::advance(std::uint32_t events) {
     // A new socket has room for a request.
     const ssize_t sent = ::send(fd_.get(), handshake_.data(), handshake_.size(), MSG_NOSIGNAL);
     if (sent < 0 && is_loss(errno)) return leave();
-    if (sent != static_cast<ssize_t>(handshake_.size())) give_up("send of the request");
+    if (sent != static_cast<ssize_t>(handshake_.size())) fail("send of the request");
     handshake_.clear();
     state_ = State::upgrading;
     want_output(false);
@@ -87,7 +81,8 @@ void Visit::take_answer(std::string_view bytes) {
   handshake_ += bytes;
   if (!handshake_.ends_with("\r\n\r\n")) {
     // Nothing may follow: nothing was asked yet.
-    if (handshake_.size() > kHeadBytesMax || handshake_.find("\r\n\r\n") != std::string::npos)
+    if (handshake_.size() > kUpgradeAnswerBytesMax ||
+        handshake_.find("\r\n\r\n") != std::string::npos)
       throw Wrong{"the upgrade's answer does not end where it should"};
     return;
   }
@@ -111,7 +106,7 @@ void Visit::flush() {
     const ssize_t sent = ::send(fd_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
     if (sent < 0 && errno == EAGAIN) return want_output(true);
     if (sent < 0 && is_loss(errno)) return leave();
-    if (sent < 0) give_up("send");
+    if (sent < 0) fail("send");
     skip_ += static_cast<std::size_t>(sent);
     if (skip_ < frame.size()) continue;
     skip_ = 0;
@@ -152,7 +147,7 @@ ssize_t Visit::read_once() {
   const ssize_t size = ::recv(fd_.get(), venue_->scratch.data(), venue_->scratch.size(), 0);
   if (size > 0) return size;
   if (size < 0 && errno == EAGAIN) return 0;
-  if (size < 0 && !is_loss(errno)) give_up("recv");
+  if (size < 0 && !is_loss(errno)) fail("recv");
   leave();
   return 0;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "weir/base/descriptor_limit.h"
 #include "weir/io/ring.h"
 #include "weir/session/parcel.h"
 
@@ -178,7 +179,7 @@ Result<Plan> work_out(const cli::Options& options, const cli::Host& host,
 
 Result<Plan> make_plan(const cli::Options& options) {
   process::raise_locked_memory_limit();
-  auto plan = work_out(options, cli::Host::here(), process::raise_descriptor_limit());
+  auto plan = work_out(options, cli::Host::here(), raise_descriptor_limit());
   if (!plan) return plan;
   auto identity = process::find_identity(options.user, options.group);
   if (!identity) return identity.error();

@@ -102,13 +102,4 @@ void raise_locked_memory_limit() noexcept {
   ::setrlimit(RLIMIT_MEMLOCK, &limit);
 }
 
-std::uint64_t raise_descriptor_limit() noexcept {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1'024;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  return limit.rlim_cur;
-}
-
 }  // namespace weir::process

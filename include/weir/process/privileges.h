@@ -38,7 +38,4 @@ struct Identity {
 /// usual 8 MiB end at some fifty workers.
 void raise_locked_memory_limit() noexcept;
 
-/// The descriptor limit, raised first to the most that this process may have.
-[[nodiscard]] std::uint64_t raise_descriptor_limit() noexcept;
-
 }  // namespace weir::process
