@@ -9,14 +9,14 @@
 #include "record.h"
 #include "status.h"
 #include "steer.h"
-#include "weir/admin/json_number.h"
+#include "weir/base/json_number.h"
 
 namespace weir::launch {
 namespace {
 
 /// {"command":"drain","slot":2}
 Result<boost::json::object> drain(process::Master& master, const boost::json::object& request) {
-  const auto slot = admin::number_in<std::uint32_t>(request, "slot");
+  const auto slot = number_in<std::uint32_t>(request, "slot");
   if (!slot)
     return Error{R"(expected the number of a slot, such as {"command":"drain","slot":0})", ""};
   if (const auto begun = master.drain(*slot); !begun) return begun.error();
@@ -34,9 +34,9 @@ Result<boost::json::object> rebalance(process::Master& master) {
 
 /// {"command":"move","count":100,"from":0,"to":1}
 Result<boost::json::object> move(process::Master& master, const boost::json::object& request) {
-  const auto count = admin::number_in<std::uint32_t>(request, "count");
-  const auto from = admin::number_in<std::uint32_t>(request, "from");
-  const auto to = admin::number_in<std::uint32_t>(request, "to");
+  const auto count = number_in<std::uint32_t>(request, "count");
+  const auto from = number_in<std::uint32_t>(request, "from");
+  const auto to = number_in<std::uint32_t>(request, "to");
   if (!count || *count == 0 || !from || !to)
     return Error{
         "expected how many sessions to move and the numbers of two slots, such as "
@@ -76,7 +76,7 @@ Result<boost::json::object> reload(process::Master& master) {
 
 /// {"command":"workers","count":8}, answered with {"workers":8} as soon as that has begun.
 Result<boost::json::object> workers(process::Master& master, const boost::json::object& request) {
-  const auto count = admin::number_in<std::uint32_t>(request, "count");
+  const auto count = number_in<std::uint32_t>(request, "count");
   if (!count)
     return Error{
         R"(expected how many workers there are to be, such as {"command":"workers","count":8})",

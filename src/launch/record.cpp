@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "weir/admin/json_number.h"
+#include "weir/base/json_number.h"
 
 namespace weir::launch {
 namespace {
@@ -19,7 +19,7 @@ Result<Handed> record(process::Master& master, const object& request) {
     answer["began_ns"] = begun->order.began_ns;
     return Handed{.answer = std::move(answer), .fd = std::move(begun->pipe)};
   }
-  const auto began_ns = admin::number_in<std::uint64_t>(request, "end").value_or(0);
+  const auto began_ns = number_in<std::uint64_t>(request, "end").value_or(0);
   if (began_ns == 0)
     return Error{R"(expected when the recording began, as the answer to {"command":"record"} says)",
                  ""};

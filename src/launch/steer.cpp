@@ -5,7 +5,7 @@
 
 #include <string_view>
 
-#include "weir/admin/json_number.h"
+#include "weir/base/json_number.h"
 
 namespace weir::launch {
 namespace {
@@ -79,8 +79,8 @@ Result<Policy> policy_in(const object& request) {
 }
 
 Result<SlotWeight> slot_weight_in(const object& request) {
-  const auto slot = admin::number_in<std::uint32_t>(request, "slot");
-  const auto weight = admin::number_in<std::uint32_t>(request, "weight");
+  const auto slot = number_in<std::uint32_t>(request, "slot");
+  const auto weight = number_in<std::uint32_t>(request, "weight");
   if (slot && weight) return SlotWeight{.slot = *slot, .weight = *weight};
   return Error{fmt::format("expected the number of a slot and a weight from 1 to {}, such as "
                            R"({{"command":"weight","slot":0,"weight":2}})",

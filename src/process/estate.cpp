@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 
+#include "weir/base/json_number.h"
 #include "weir/base/units.h"
 #include "weir/process/channel.h"
 
@@ -29,11 +30,9 @@ Error no_estate(std::string_view what) {
 
 template <class Number>
 bool read_number(const json::object& from, std::string_view name, Number& to) {
-  const json::value* const value = from.if_contains(name);
-  if (value == nullptr || !value->is_number()) return false;
-  boost::system::error_code bad;
-  to = value->to_number<Number>(bad);
-  return !bad;
+  const auto number = number_in<Number>(from, name);
+  if (number) to = *number;
+  return number.has_value();
 }
 
 bool read_text(const json::object& from, std::string_view name, std::string& to) {

@@ -15,6 +15,7 @@
 #include "weir/admin/json_text.h"
 #include "weir/admin/status.h"
 #include "weir/admin/status_table.h"
+#include "weir/base/json_number.h"
 #include "weir/cli/control_path.h"
 #include "weir/cli/ctl_options.h"
 
@@ -96,13 +97,12 @@ Result<void> drain(const CtlOptions& options) {
 }
 
 Result<void> rebalance(const CtlOptions& options) {
-  auto answer = ask(options);
+  const auto answer = ask(options);
   if (!answer) return answer.error();
-  boost::system::error_code bad;
-  const auto sessions = (*answer)["sessions"].to_number<std::uint64_t>(bad);
-  if (bad) return weir::Error{"the answer says not how many sessions are to move", ""};
-  return print(sessions == 0 ? "every worker holds its share already\n"
-                             : fmt::format("{} sessions are to move\n", sessions));
+  const auto sessions = weir::number_in<std::uint64_t>(*answer, "sessions");
+  if (!sessions) return weir::Error{"the answer says not how many sessions are to move", ""};
+  return print(*sessions == 0 ? "every worker holds its share already\n"
+                              : fmt::format("{} sessions are to move\n", *sessions));
 }
 
 Result<void> move(const CtlOptions& options) {
@@ -113,12 +113,11 @@ Result<void> move(const CtlOptions& options) {
 }
 
 Result<void> upgrade(const CtlOptions& options) {
-  auto answer = ask(options);
+  const auto answer = ask(options);
   if (!answer) return answer.error();
-  boost::system::error_code bad;
-  const auto pid = (*answer)["pid"].to_number<std::uint64_t>(bad);
-  if (bad) return weir::Error{"the answer says not which process is in charge", ""};
-  return print(fmt::format("upgraded: process {} is in charge\n", pid));
+  const auto pid = weir::number_in<std::uint64_t>(*answer, "pid");
+  if (!pid) return weir::Error{"the answer says not which process is in charge", ""};
+  return print(fmt::format("upgraded: process {} is in charge\n", *pid));
 }
 
 Result<void> workers(const CtlOptions& options) {

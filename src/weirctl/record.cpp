@@ -13,9 +13,9 @@
 #include <optional>
 
 #include "weir/admin/control_client.h"
-#include "weir/admin/json_number.h"
 #include "weir/admin/recording.h"
 #include "weir/base/clock.h"
+#include "weir/base/json_number.h"
 #include "weir/base/unique_fd.h"
 
 namespace weir::ctl {
@@ -111,7 +111,7 @@ Result<std::string> record(const cli::CtlOptions& options) {
   UniqueFd pipe;
   const auto begun = admin::control_call(options.control, request, kAnswerWithin, pipe);
   if (!begun) return begun.error();
-  const auto began_ns = admin::number_in<std::uint64_t>(*begun, "began_ns").value_or(0);
+  const auto began_ns = number_in<std::uint64_t>(*begun, "began_ns").value_or(0);
   if (began_ns == 0 || !pipe) return Error{"weir did not say where to read from", ""};
   if (::isatty(STDERR_FILENO) == 1)
     fmt::print(stderr, "weirctl: recording{}\n", options.seconds ? "" : "; Ctrl-C ends it");

@@ -1,4 +1,4 @@
-// Numbers in what the two ends of the control socket say to each other.
+// Numbers in JSON that another process wrote: a request at the control socket, an estate.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-namespace weir::admin {
+namespace weir {
 
 /// The number that `from` has by that name; nothing where it has none that is a `Number`.
 template <std::unsigned_integral Number>
@@ -19,4 +19,4 @@ template <std::unsigned_integral Number>
   return bad ? std::nullopt : std::optional{number};
 }
 
-}  // namespace weir::admin
+}  // namespace weir
