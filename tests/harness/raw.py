@@ -8,6 +8,9 @@ from harness.environment import PATIENCE
 # RFC 6455, section 1.3: this key, and the answer it has to get.
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+# What weir closes sessions with: 1001 as it ends, 1012 as a worker is replaced.
+STOPPING = b"\x88\x19\x03\xe9server is shutting down"
+RESTARTING = b"\x88\x16\x03\xf4server is restarting"
 
 
 def connect(address, source=None):

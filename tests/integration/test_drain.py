@@ -6,8 +6,6 @@ import signal
 from harness import proc, raw
 from harness.suite import WeirTest, main, needs_ebpf
 
-GOODBYE = b"\x88\x19\x03\xe9server is shutting down"
-
 
 class DrainTest(WeirTest):
     def ask(self, server, request):
@@ -22,7 +20,7 @@ class DrainTest(WeirTest):
         peer = raw.open_session(server.address)
         self.addCleanup(peer.close)
         server.signal(signal.SIGTERM)
-        self.assertEqual(raw.receive(peer, len(GOODBYE)), GOODBYE)
+        self.assertEqual(raw.receive(peer, len(raw.STOPPING)), raw.STOPPING)
         return server, peer
 
     def test_health_is_200_and_503_while_draining(self):
@@ -46,7 +44,7 @@ class DrainTest(WeirTest):
             early.sendall(raw.request()[:40])
             server.await_status(lambda seen: seen["connections"] == 2, "half a request is there")
             server.signal(signal.SIGTERM)
-            self.assertEqual(raw.receive(open_, len(GOODBYE)), GOODBYE)
+            self.assertEqual(raw.receive(open_, len(raw.STOPPING)), raw.STOPPING)
             early.sendall(raw.request()[40:])
             last = raw.receive_all(early)
             early.close()
@@ -77,7 +75,6 @@ class DrainTest(WeirTest):
         server = self.start_weir(
             "--drain-timeout", "0", "--hang-threshold", "0", "--steer", "round-robin", workers=2
         )
-        goodbye = b"\x88\x16\x03\xf4server is restarting"
         peers = [raw.open_session(server.address) for _ in range(2)]
         for peer in peers:
             self.addCleanup(peer.close)
@@ -93,9 +90,9 @@ class DrainTest(WeirTest):
             server.ask(b'{"command":"move","count":1,"from":0,"to":1}'), {"ok": True}
         )
         self.assertEqual(server.weirctl("drain", "1").returncode, 0)
-        self.assertEqual(raw.receive(stays, len(goodbye)), goodbye)
+        self.assertEqual(raw.receive(stays, len(raw.RESTARTING)), raw.RESTARTING)
         os.kill(giver, signal.SIGCONT)
-        self.assertEqual(raw.receive(peers[0], len(goodbye)), goodbye)
+        self.assertEqual(raw.receive(peers[0], len(raw.RESTARTING)), raw.RESTARTING)
         for peer in (stays, peers[0]):
             peer.sendall(raw.frame(raw.CLOSE, b"\x03\xf4"))
             self.assertEqual(peer.recv(1), b"")

@@ -22,7 +22,6 @@ SIMULATOR = os.environ.get("WEIR_SIM_BIN", "")
 F_SETPIPE_SZ = 1031
 # Of a message of so many bytes below 126, there and back: the header, its mask, the payload.
 PER_MESSAGE = (2 + 4) + 2
-GOODBYE = b"\x88\x19\x03\xe9server is shutting down"
 
 
 class Client:
@@ -51,7 +50,7 @@ class Client:
 
     def answer_close(self):
         """The server's, which is on its way."""
-        assert raw.receive(self.peer, len(GOODBYE)) == GOODBYE
+        assert raw.receive(self.peer, len(raw.STOPPING)) == raw.STOPPING
         self.peer.sendall(raw.frame(raw.CLOSE, b"\x03\xe9"))
 
     def forget(self):

@@ -17,7 +17,6 @@ from harness.environment import PATIENCE, scaled
 from harness.suite import WeirTest, main, needs_ebpf
 from harness.talkers import Talkers
 
-GOODBYE = b"\x88\x16\x03\xf4server is restarting"
 IDLE = b"\x88\x0e\x03\xe9idle timeout"
 DEFLATE = ("Sec-WebSocket-Extensions: permessage-deflate",)
 
@@ -382,7 +381,7 @@ class LimitsTest(ReloadTest):
         self.reload(server, {"drain-timeout": "0"})
         pid = server.column("pid")[1]
         self.assertEqual(server.weirctl("drain", "1").returncode, 0)
-        self.assertEqual(raw.receive(peer, len(GOODBYE)), GOODBYE)
+        self.assertEqual(raw.receive(peer, len(raw.RESTARTING)), raw.RESTARTING)
         peer.close()
         self.replaced(server, 1, pid)
 

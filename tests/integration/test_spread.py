@@ -12,9 +12,7 @@ from harness.suite import WeirTest, main, needs_ebpf
 TIMEOUT = 2.0  # seconds; what the closes are spread over
 SPREAD = ("--drain-timeout", f"{TIMEOUT * 1000:.0f}ms")
 AT_ONCE = 1.0
-STOPPING = b"\x88\x19\x03\xe9server is shutting down"
-RESTARTING = b"\x88\x16\x03\xf4server is restarting"
-ANSWER = {STOPPING: b"\x03\xe9", RESTARTING: b"\x03\xf4"}
+ANSWER = {raw.STOPPING: b"\x03\xe9", raw.RESTARTING: b"\x03\xf4"}
 
 
 class SpreadTest(WeirTest):
@@ -59,7 +57,7 @@ class SpreadTest(WeirTest):
         server.await_log("^stopping: ")
         first = select.select(peers, [], [], PATIENCE)[0]
         self.assert_echoes([peer for peer in peers if peer not in first][-5:])
-        times = self.closes(peers, STOPPING)
+        times = self.closes(peers, raw.STOPPING)
         self.assert_spread(times, began)
         self.assertEqual(server.wait(), 0)
         self.assertLess(time.monotonic() - times[-1], AT_ONCE)
@@ -70,7 +68,7 @@ class SpreadTest(WeirTest):
         peers = self.open(server, scaled(900))
         began = time.monotonic()
         server.signal(signal.SIGTERM)
-        self.assert_spread(self.closes(peers, STOPPING), began)
+        self.assert_spread(self.closes(peers, raw.STOPPING), began)
         self.assertEqual(server.wait(), 0)
 
     def test_who_comes_while_others_are_still_open_is_told_503(self):
@@ -78,7 +76,7 @@ class SpreadTest(WeirTest):
         server = self.start_weir(*SPREAD[:1], "1h", "--health-path", "/health", workers=1)
         first, second = self.open(server, 2)
         server.signal(signal.SIGTERM)
-        self.assertEqual(raw.receive(first, len(STOPPING)), STOPPING)
+        self.assertEqual(raw.receive(first, len(raw.STOPPING)), raw.STOPPING)
         for request in (raw.request(), raw.request(path="/health", upgrade=False)):
             with raw.connect(server.address) as peer:
                 peer.sendall(request)
@@ -115,7 +113,7 @@ class SpreadTest(WeirTest):
         server.signal(signal.SIGTERM)
         self.assertEqual(server.wait(), 0)
         for peer in peers:
-            self.assertEqual(raw.receive(peer, len(STOPPING)), STOPPING)
+            self.assertEqual(raw.receive(peer, len(raw.STOPPING)), raw.STOPPING)
 
     # --- one worker ------------------------------------------------------------------------------
 
@@ -148,7 +146,7 @@ class SpreadTest(WeirTest):
         newcomers = self.open(server, 6)
         self.assert_echoes(others + newcomers + own[-1:])
         self.assertLessEqual(proc.held_ports(old, server.port), held, "nothing new came to it")
-        self.assert_spread(self.closes(own, RESTARTING), began)
+        self.assert_spread(self.closes(own, raw.RESTARTING), began)
         fresh = self.await_successor(server, 2, old)
         self.assertEqual(fresh["connections"], 0)
         self.assert_echoes(others + newcomers + self.open(server, 4))
@@ -172,7 +170,7 @@ class SpreadTest(WeirTest):
         self.drain(server, 0)
         peers += self.open(server, 2)
         self.assert_echoes(peers[-3:])
-        self.closes(peers, RESTARTING)
+        self.closes(peers, raw.RESTARTING)
         self.await_successor(server, 0, old)
         self.assert_echoes(self.open(server, 2))
 
@@ -181,9 +179,9 @@ class SpreadTest(WeirTest):
         server = self.start_weir("--drain-timeout", "1h", workers=1)
         peers = self.open(server, 3)
         self.drain(server, 0)
-        self.closes(peers[:1], RESTARTING)
+        self.closes(peers[:1], raw.RESTARTING)
         server.signal(signal.SIGTERM)
-        self.closes(peers[1:2], STOPPING)
+        self.closes(peers[1:2], raw.STOPPING)
         self.assert_echoes(peers[2:])
         server.signal(signal.SIGTERM)
         self.assertEqual(server.wait(), 0)

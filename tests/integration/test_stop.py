@@ -12,7 +12,6 @@ from harness.environment import scaled
 from harness.server import Server
 from harness.suite import WeirTest, in_loop, main
 
-GOODBYE = b"\x88\x19\x03\xe9server is shutting down"
 
 # What a client that does not answer the close may cost, in seconds; and what "at once" is.
 CLOSE_TIMEOUT, AT_ONCE = 5, 2
@@ -80,7 +79,7 @@ class StopTest(WeirTest):
         peer = raw.open_session(server.address)
         self.addCleanup(peer.close)
         server.signal(signal.SIGTERM)
-        self.assertEqual(raw.receive(peer, len(GOODBYE)), GOODBYE)
+        self.assertEqual(raw.receive(peer, len(raw.STOPPING)), raw.STOPPING)
         return peer
 
     def test_a_client_that_never_answers_is_given_five_seconds(self):

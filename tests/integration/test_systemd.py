@@ -15,7 +15,6 @@ from harness.server import run_weir
 from harness.suite import WeirTest, main, needs_ebpf
 
 NOBODY = 65534
-GOODBYE = b"\x88\x19\x03\xe9server is shutting down"
 
 
 class Manager:
@@ -78,7 +77,7 @@ class NotifyTest(WeirTest):
                 manager.await_said("STOPPING=1")
                 self.assertEqual(manager.said[-2 if "STATUS" in manager.said[-1] else -1],
                                  "EXTEND_TIMEOUT_USEC=18000000")
-                self.assertEqual(raw.receive(peer, len(GOODBYE)), GOODBYE)
+                self.assertEqual(raw.receive(peer, len(raw.STOPPING)), raw.STOPPING)
             self.assertEqual(server.wait(), 0)
             self.assertEqual(manager.said.count("READY=1"), 1)
             self.assertNotIn("WATCHDOG=1", manager.said, "nobody asked for it")
