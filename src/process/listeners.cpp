@@ -153,28 +153,30 @@ Result<void> probe_address(const SocketAddress& address) {
   return {};
 }
 
+Listeners::Listeners(std::uint32_t backlog) noexcept
+    : backlog_{static_cast<int>(std::min<std::uint32_t>(backlog, INT32_MAX))} {}
+
+void Listeners::add(const SocketAddress& address, Group group) {
+  addresses_.push_back(address);
+  passed_ = std::max(passed_, static_cast<std::uint32_t>(group.passed));
+  groups_.push_back(std::move(group));
+}
+
 Result<Listeners> Listeners::open(std::vector<ListenOn> addresses, std::uint32_t slots,
                                   std::uint32_t backlog) {
-  Listeners made;
-  made.backlog_ = static_cast<int>(std::min<std::uint32_t>(backlog, INT32_MAX));
+  Listeners made{backlog};
   for (ListenOn& listen : addresses) {
-    auto group = open_group(listen.address, listen.passed, slots, made.backlog_, made.disorder_);
-    if (!group) return group.error();
-    made.addresses_.push_back(listen.address);
-    made.inherited_.emplace_back();
-    made.reopened_.emplace_back();
-    made.sockets_.push_back(std::move(*group));
-    const std::size_t passed = listen.passed.size() - listen.own;
-    made.passed_of_.push_back(passed);
-    made.passed_ = std::max(made.passed_, static_cast<std::uint32_t>(passed));
+    auto opened = open_group(listen.address, listen.passed, slots, made.backlog_, made.disorder_);
+    if (!opened) return opened.error();
+    made.add(listen.address,
+             {.sockets = std::move(*opened), .passed = listen.passed.size() - listen.own});
   }
   return made;
 }
 
 Result<Listeners> Listeners::inherit(std::vector<ListenOn> addresses, std::uint32_t slots,
                                      std::uint32_t backlog, Estate& estate) {
-  Listeners made;
-  made.backlog_ = static_cast<int>(std::min<std::uint32_t>(backlog, INT32_MAX));
+  Listeners made{backlog};
   const std::vector<EstateTerms::Listen>& terms = estate.terms.listens;
   for (ListenOn& listen : addresses) {
     const std::string asked = listen.address.to_string();
@@ -182,50 +184,41 @@ Result<Listeners> Listeners::inherit(std::vector<ListenOn> addresses, std::uint3
     while (index < terms.size() && (terms[index].asked.to_string() != asked ||
                                     !estate.has(fmt::format("listener.{}.0", index))))
       ++index;
-    std::vector<UniqueFd> group;
-    std::vector<std::uint32_t> reopened;
-    std::size_t passed = listen.passed.size() - listen.own;
     if (index == terms.size()) {
       auto opened = open_group(listen.address, listen.passed, slots, made.backlog_, made.disorder_);
       if (!opened) return opened.error();
-      group = std::move(*opened);
-      made.addresses_.push_back(listen.address);
-      made.inherited_.emplace_back();
-    } else {
-      for (const int fd : listen.passed) ::close(fd);  // the same sockets once more
-      for (std::uint32_t slot = 0; slot < slots; ++slot) {
-        auto fd = estate.take(fmt::format("listener.{}.{}", index, slot));
-        group.push_back(fd ? std::move(*fd) : UniqueFd{});
-      }
-      auto slots_of_them = reopen(group, terms[index].address, made.backlog_);
-      if (!slots_of_them) return slots_of_them.error();
-      reopened = std::move(*slots_of_them);
-      passed = terms[index].passed;
-      made.addresses_.push_back(terms[index].address);
-      made.inherited_.emplace_back(index);
+      made.add(listen.address,
+               {.sockets = std::move(*opened), .passed = listen.passed.size() - listen.own});
+      continue;
     }
-    made.sockets_.push_back(std::move(group));
-    made.reopened_.push_back(std::move(reopened));
-    made.passed_of_.push_back(passed);
-    made.passed_ = std::max(made.passed_, static_cast<std::uint32_t>(passed));
+    for (const int fd : listen.passed) ::close(fd);  // the same sockets once more
+    Group group{.passed = terms[index].passed, .inherited = index};
+    for (std::uint32_t slot = 0; slot < slots; ++slot) {
+      auto fd = estate.take(fmt::format("listener.{}.{}", index, slot));
+      group.sockets.push_back(fd ? std::move(*fd) : UniqueFd{});
+    }
+    auto reopened = reopen(group.sockets, terms[index].address, made.backlog_);
+    if (!reopened) return reopened.error();
+    group.reopened = std::move(*reopened);
+    made.add(terms[index].address, std::move(group));
   }
   return made;
 }
 
 Result<void> Listeners::grow(std::uint32_t slots) {
-  const auto before = static_cast<std::uint32_t>(sockets_.front().size());
+  const auto before = static_cast<std::uint32_t>(groups_.front().sockets.size());
   if (slots <= before) return {};
   const auto fail = [&](const Error& why) {
     shrink(before);
     return why;
   };
   // All are bound before one of them listens: what can fail does so before a connection comes.
-  for (std::size_t i = 0; i < sockets_.size(); ++i)
-    if (auto bound = bind_more(sockets_[i], addresses_[i], passed_of_[i], slots); !bound)
+  for (std::size_t i = 0; i < groups_.size(); ++i)
+    if (auto bound = bind_more(groups_[i].sockets, addresses_[i], groups_[i].passed, slots); !bound)
       return fail(bound.error());
-  for (std::size_t i = 0; i < sockets_.size(); ++i)
+  for (std::size_t i = 0; i < groups_.size(); ++i)
     if (auto listening =
-            listen_all(std::span{sockets_[i]}.subspan(before), addresses_[i], backlog_);
+            listen_all(std::span{groups_[i].sockets}.subspan(before), addresses_[i], backlog_);
         !listening)
       return fail(listening.error());
   return {};
@@ -233,32 +226,33 @@ Result<void> Listeners::grow(std::uint32_t slots) {
 
 void Listeners::shrink(std::uint32_t slots) noexcept {
   // The last one first, so that the others stay where they are in their group.
-  for (auto& group : sockets_)
-    while (group.size() > slots) group.pop_back();
+  for (Group& group : groups_)
+    while (group.sockets.size() > slots) group.sockets.pop_back();
 }
 
 void Listeners::shut(std::uint32_t slot) noexcept {
-  for (auto& group : sockets_) {
-    if (group[slot]) ::shutdown(group[slot].get(), SHUT_RD);
-    group[slot].reset();
+  for (Group& group : groups_) {
+    UniqueFd& socket = group.sockets[slot];
+    if (socket) ::shutdown(socket.get(), SHUT_RD);
+    socket.reset();
   }
 }
 
 std::vector<int> Listeners::of_address(std::size_t address) const {
   std::vector<int> fds;
-  for (const UniqueFd& fd : sockets_[address]) fds.push_back(fd.get());
+  for (const UniqueFd& fd : groups_[address].sockets) fds.push_back(fd.get());
   return fds;
 }
 
 std::vector<int> Listeners::of_slot(std::uint32_t slot) const {
   std::vector<int> fds;
-  for (const auto& group : sockets_) fds.push_back(group[slot].get());
+  for (const Group& group : groups_) fds.push_back(group.sockets[slot].get());
   return fds;
 }
 
 std::vector<std::vector<int>> Listeners::by_slot() const {
   std::vector<std::vector<int>> slots;
-  for (std::uint32_t slot = 0; slot < sockets_.front().size(); ++slot)
+  for (std::uint32_t slot = 0; slot < groups_.front().sockets.size(); ++slot)
     slots.push_back(of_slot(slot));
   return slots;
 }

@@ -46,7 +46,8 @@ Result<steering::Steering> inherit_steering(const MasterOptions& options,
                  "restart weir instead of upgrading it in place"};
   descriptors.steered = std::ranges::any_of(
       estate.items, [](const auto& item) { return item.first.starts_with("program."); });
-  for (const std::optional<std::size_t>& address : listeners.inherited()) {
+  for (std::size_t i = 0; i < listeners.addresses().size(); ++i) {
+    const std::optional<std::size_t> address = listeners.inherited(i);
     auto& of_address = descriptors.addresses.emplace_back();
     if (!address || !estate.has(fmt::format("program.{}", *address))) continue;
     take(fmt::format("program.{}", *address), of_address.program);
@@ -103,7 +104,7 @@ Result<std::unique_ptr<Master>> Master::create(asio::io_context& io, MasterOptio
     if (!steering) return steering.error();
   }
   for (std::size_t i = 0; i < listeners->addresses().size(); ++i)
-    if (auto attached = steering->attach(i, listeners->of_address(i), listeners->reopened()[i]);
+    if (auto attached = steering->attach(i, listeners->of_address(i), listeners->reopened(i));
         !attached)
       return attached.error();
   auto inboxes = estate != nullptr ? Inboxes::inherit(options.workers, *estate)

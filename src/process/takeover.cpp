@@ -129,8 +129,8 @@ void Master::take_workers_over() {
 void Master::keep_slots_that_went() {
   if (auto kept = keep_connections_off(); !kept) spdlog::warn("{}", to_string(kept.error()));
   std::set<std::uint32_t> went;
-  for (const auto& of_address : listeners_.reopened())
-    went.insert(of_address.begin(), of_address.end());
+  for (std::size_t i = 0; i < listeners_.addresses().size(); ++i)
+    went.insert(listeners_.reopened(i).begin(), listeners_.reopened(i).end());
   if (went.empty()) return;
   spdlog::warn("the weir before was ending workers, and died: there stay {}", options_.workers);
   for (const std::uint32_t slot : went) tell_all(true, slot);

@@ -40,14 +40,13 @@ class Listeners {
   [[nodiscard]] static Result<Listeners> inherit(std::vector<ListenOn> addresses,
                                                  std::uint32_t slots, std::uint32_t backlog,
                                                  Estate& estate);
-  /// By listen address: which of the estate's it was; nothing for one that was bound here.
-  [[nodiscard]] const std::vector<std::optional<std::size_t>>& inherited() const noexcept {
-    return inherited_;
+  /// Which of the estate's that listen address was; nothing for one that was bound here.
+  [[nodiscard]] std::optional<std::size_t> inherited(std::size_t address) const noexcept {
+    return groups_[address].inherited;
   }
-
-  /// By listen address: the slots whose listeners were closed in the estate.
-  [[nodiscard]] const std::vector<std::vector<std::uint32_t>>& reopened() const noexcept {
-    return reopened_;
+  /// The slots whose listeners were closed in the estate, at that address.
+  [[nodiscard]] const std::vector<std::uint32_t>& reopened(std::size_t address) const noexcept {
+    return groups_[address].reopened;
   }
 
   /// Listeners of more slots, up to `slots` in all, beside those that there are. Fails where the
@@ -77,11 +76,19 @@ class Listeners {
   [[nodiscard]] std::vector<std::vector<int>> by_slot() const;
 
  private:
+  /// What there is of one address beside it.
+  struct Group {
+    std::vector<UniqueFd> sockets{};  // by slot
+    std::size_t passed = 0;           // of them
+    std::optional<std::size_t> inherited{};
+    std::vector<std::uint32_t> reopened{};
+  };
+  explicit Listeners(std::uint32_t backlog) noexcept;
+
+  void add(const SocketAddress& address, Group group);
+
   std::vector<SocketAddress> addresses_;
-  std::vector<std::optional<std::size_t>> inherited_;
-  std::vector<std::vector<UniqueFd>> sockets_;  // [address][slot]
-  std::vector<std::size_t> passed_of_;          // of each address
-  std::vector<std::vector<std::uint32_t>> reopened_;
+  std::vector<Group> groups_;  // by address
   std::uint32_t passed_ = 0;
   std::optional<Error> disorder_;
   int backlog_ = 0;
