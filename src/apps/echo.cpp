@@ -2,7 +2,7 @@
 
 namespace weir::apps {
 
-void Echo::on_message(session::Peer& peer, session::Message message) {
+void Echo::on_message(session::Peer& peer, const session::Message& message) {
   peer.forward(message);
 }
 

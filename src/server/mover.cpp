@@ -144,7 +144,7 @@ void Mover::give(const process::GiveOrder& order) {
 }
 
 void Mover::add(const weir_row& sums) noexcept {
-  if (!sums_) sums_.emplace();
+  if (!sums_) sums_ = std::make_unique<weir_row>();
   steering::add_sums(*sums_, sums);
 }
 

@@ -51,9 +51,7 @@ class Mover final : public session::Carrier {
   /// After the last session went: tells the successor what was counted since the slot was let go.
   void post_sums(const weir_row& sums) noexcept;
   /// What former workers of the slot posted as such since this was last asked.
-  [[nodiscard]] std::optional<weir_row> take_sums() noexcept {
-    return std::exchange(sums_, std::nullopt);
-  }
+  [[nodiscard]] std::unique_ptr<weir_row> take_sums() noexcept { return std::move(sums_); }
 
   /// The master has taken this worker's slot out: it is to end once nothing is left that can move.
   [[nodiscard]] bool slot_is_gone() const noexcept { return slot_is_gone_; }
@@ -85,7 +83,7 @@ class Mover final : public session::Carrier {
   std::vector<UniqueFd> writers_;  // by slot
   process::Inbox inbox_;
   std::optional<process::HandOverOrder> hand_over_;
-  std::optional<weir_row> sums_;
+  std::unique_ptr<weir_row> sums_;                  // posted, and not taken
   std::unique_ptr<WorkerRules> rules_;              // told, and not taken
   std::optional<process::RecordingEnd> recording_;  // likewise
 

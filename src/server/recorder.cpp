@@ -73,6 +73,7 @@ Recorder::Tally& Recorder::tally_at(std::uint32_t place) {
 // --- counting ---------------------------------------------------------------------------------
 
 void Recorder::begin_turn(Instant now) {
+  count_sends();
   share_turn();
   if (ending_) {
     close_more();

@@ -46,13 +46,11 @@ class Recorder final : public session::Witness {
 
   [[nodiscard]] const process::RecordOrder& order() const noexcept { return order_; }
 
-  /// Once a turn, when the ring has been entered and before its completions are looked at.
+  /// Once a turn, between Sessions::begin_batch() and Sessions::finish_sends(): counts what was sent.
   void begin_turn(Instant now);
   /// Around what is done for a completion that receives or sends.
   void before(std::uint32_t place);
   void after();
-  /// Before Sessions::finish_sends().
-  void count_sends();
 
   /// The recording ends: what is told from now on is what there is.
   void end(Instant now);
@@ -88,6 +86,7 @@ class Recorder final : public session::Witness {
   [[nodiscard]] Tally& tally_at(std::uint32_t place);
   void open(const session::Session& session, std::uint64_t began_ns, std::size_t unsent);
   void attribute();
+  void count_sends();
   void share_turn();
   [[nodiscard]] admin::SessionPiece* find(const Work& work) noexcept;
   void close(Tally& tally);

@@ -76,6 +76,14 @@ constexpr std::array kTotals{
     Total{&weir_row::hash_no_key, &Traffic::hash_no_key},
 };
 
+/// Without a loop: with one connection there is a turn for each message.
+template <class Call>
+void each_total(Call call) {
+  [&]<std::size_t... i>(std::index_sequence<i...>) {
+    (call(kTotals[i]), ...);
+  }(std::make_index_sequence<kTotals.size()>{});
+}
+
 void store_own(__u64& word, std::uint64_t value) noexcept {
   steering::Word{word}.store(value, std::memory_order_relaxed);
 }
@@ -176,9 +184,8 @@ int Worker::run() {
     }
     const Instant woke = std::exchange(now_, monotonic_now());
     slot_.woke(now_);
-    const unsigned completions =
-        recorder_ ? reap_recorded() : ring_.reap([this](const io::Completion& c) { dispatch(c); });
-    sessions_.finish_sends(now_);
+    const io::Completions batch = ring_.completions();
+    take_in(batch);
     buffers_.end_batch();
     sessions_.run_deadlines(now_);
     if (drainer_) drainer_->close_due(now_);
@@ -187,7 +194,7 @@ int Worker::run() {
     if (const auto rules = mover_->take_rules()) adopt(std::move(*rules));
     follow_recording();
     acceptor_->look(now_, sessions_.traffic().ended != ends_reported_);
-    report_turn(woke, sleeps, completions);
+    report_turn(woke, sleeps, batch.size());
     if (mover_->hand_over()) hand_over();
   }
   recorder_.reset();
@@ -197,17 +204,31 @@ int Worker::run() {
   return EXIT_SUCCESS;
 }
 
+void Worker::take_in(const io::Completions& batch) {
+  sessions_.begin_batch(batch);
+  if (recorder_) recorder_->begin_turn(now_);
+  sessions_.finish_sends(now_);
+  for (unsigned i = 0; i < batch.size(); ++i) {
+    const io::Completion completion = batch[i];
+    if (recorder_) [[unlikely]]
+      dispatch_recorded(completion);
+    else
+      dispatch(completion);
+  }
+  ring_.done_with(batch);
+}
+
 void Worker::dispatch(const io::Completion& completion) {
   switch (completion.tag.operation()) {
     case Op::receive: return sessions_.on_receive(completion, now_);
     case Op::send: return sessions_.on_send(completion, now_);
-    case Op::short_send: return sessions_.on_short_send(completion);
     case Op::accept: return on_accept(completion);
     case Op::arrival: return acceptor_->on_arrival(completion);
     case Op::signal: return on_signal(completion.result);
     case Op::tick: return on_tick(completion);
     case Op::inbox: return mover_->on_letters(completion, now_);
     case Op::link: return on_master_death();
+    case Op::short_send:  // Sessions::begin_batch() has seen it
     case Op::ignored: return;
   }
   spdlog::error("completion of an unknown operation {}", completion.tag.user_data());
@@ -251,17 +272,12 @@ void Worker::follow_recording() {
   spdlog::debug("records no more");
 }
 
-unsigned Worker::reap_recorded() {
-  recorder_->begin_turn(now_);
-  const unsigned completions = ring_.reap([this](const io::Completion& c) {
-    const Op op = c.tag.operation();
-    if (op != Op::receive && op != Op::send) return dispatch(c);
-    recorder_->before(static_cast<std::uint32_t>(c.tag.slot));
-    dispatch(c);
-    recorder_->after();
-  });
-  recorder_->count_sends();
-  return completions;
+void Worker::dispatch_recorded(const io::Completion& completion) {
+  const Op op = completion.tag.operation();
+  if (op != Op::receive && op != Op::send) return dispatch(completion);
+  recorder_->before(static_cast<std::uint32_t>(completion.tag.slot));
+  dispatch(completion);
+  recorder_->after();
 }
 
 // --- stopping ---------------------------------------------------------------------------------
@@ -373,11 +389,11 @@ void Worker::report_turn(Instant woke, Instant sleeps, unsigned completions) {
   add_own(row.loops, 1);
   store_own(row.pending, completions);
   store_own(row.enters, earlier_.enters + ring_.enters());
-  for (const Total& total : kTotals) {
+  each_total([&](Total total) {
     const std::uint64_t now = traffic.*total.of_worker;
-    if (std::exchange(reported_.*total.of_worker, now) != now)
+    if (std::exchange(reported_.*total.of_worker, now) != now) [[unlikely]]
       store_own(row.*total.in_row, earlier_.*total.in_row + now);
-  }
+  });
 }
 
 /// With ticks, which come soon enough for every deadline, a sleep has no limit of its own: setting

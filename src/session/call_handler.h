@@ -8,8 +8,9 @@
 
 namespace weir::session {
 
+// Always inline: as a function of its own it would be handed what `call` captures through memory.
 template <class Call>
-void Sessions::call_handler(Session& session, Call call) {
+[[gnu::always_inline]] inline void Sessions::call_handler(Session& session, Call call) {
   Peer peer{*this, session};
   try {
     call(peer);

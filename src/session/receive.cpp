@@ -26,7 +26,7 @@ void Sessions::on_receive(const io::Completion& completion, Instant now) {
     receive_ended(session, completion.result, now);
   } else if (const auto buffer = completion.buffer()) {
     const auto bytes = static_cast<std::size_t>(completion.result);
-    take_received(session, *buffer, buffers_.take(*buffer, bytes), now);
+    take_received(session, *buffer, buffers_.bytes_of(*buffer, bytes), now);
     if (!std::exchange(receiving_, {}).held) buffers_.give_back(*buffer);
     if (!session.bulk && bytes == buffers_.buffer_bytes()) change_mode(session, true);
   } else {  // a poll's: the events
@@ -143,6 +143,10 @@ void Sessions::take_frames(Session& session, std::span<std::byte> in, Instant no
   // The state changes under us when a handler closes: then data is dropped, and what counts is
   // the peer's own close.
   while (session.state == State::open || session.state == State::closing) {
+    if (session.state == State::open) {
+      in = take_whole_messages(session, in);
+      if (session.state != State::open) continue;
+    }
     const Event event = session.decoder.next(in);
     switch (event.kind) {
       case Event::Kind::need_more: return;
@@ -159,6 +163,20 @@ void Sessions::take_frames(Session& session, std::span<std::byte> in, Instant no
       case Event::Kind::error: return fail_on(session, event.error, now);
     }
   }
+}
+
+/// The ordinary case by itself; returns what is left of `in`.
+std::span<std::byte> Sessions::take_whole_messages(Session& session, std::span<std::byte> in) {
+  std::byte* at = in.data();
+  std::byte* const end = at + in.size();
+  while (session.state == State::open) {
+    const wire::WholeMessage whole = session.decoder.next_whole(at, end);
+    if (whole.begin == nullptr) break;
+    at = whole.begin + whole.size;
+    if (!within_rate(session)) break;
+    deliver(session, whole.opcode, {whole.begin, whole.size});
+  }
+  return {at, end};
 }
 
 void Sessions::take_data(Session& session, const Event& event) {

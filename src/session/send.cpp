@@ -59,6 +59,11 @@ bool Sessions::send_message(Session& session, Opcode opcode, std::span<const std
 bool Sessions::forward_message(Session& session, Opcode opcode, std::span<std::byte> bytes) {
   const bool lies = lying_.begin != nullptr && bytes.data() >= lying_.begin &&
                     bytes.data() + bytes.size() <= lying_.end;
+  if (lies && lying_.block == nullptr && receiving_.held && receiving_.holder == session.listed) {
+    ++traffic_.messages_out;
+    send_behind(to_flush_[session.listed - 1], opcode, bytes);
+    return true;
+  }
   // Before it there must be nothing, or it would overtake that: neither queued nor on its way, nor
   // the rest of a send that was taken back for a move.
   const bool first = session.backlog_bytes() == 0 && !session.send_in_flight;
@@ -85,20 +90,20 @@ bool Sessions::send_from_block(Session& session, Opcode opcode, std::span<std::b
   return true;
 }
 
-/// Where an earlier message of the same buffer is on its way too, this one moves up behind it:
-/// one send for both, and still no other memory than that which the peer's bytes are in.
-bool Sessions::send_from_buffer(Session& session, Opcode opcode, std::span<std::byte> bytes) {
+/// An earlier message of the same buffer is on its way too: this one moves up behind it. One send
+/// for both, and still no other memory than that which the peer's bytes are in.
+void Sessions::send_behind(Outgoing& out, Opcode opcode, std::span<std::byte> bytes) {
   const std::size_t header = wire::server_header_bytes(bytes.size());
-  const auto size = static_cast<std::uint32_t>(header + bytes.size());
+  std::byte* const begin = out.data + out.size;
+  std::memmove(begin + header, bytes.data(), bytes.size());
+  wire::put_server_header(begin, opcode, bytes.size());
+  out.size += static_cast<std::uint32_t>(header + bytes.size());
+}
+
+bool Sessions::send_from_buffer(Session& session, Opcode opcode, std::span<std::byte> bytes) {
+  if (receiving_.held) return false;  // by another session's output
+  const std::size_t header = wire::server_header_bytes(bytes.size());
   Outgoing& out = outgoing_of(session);
-  if (receiving_.held) {
-    if (out.buffer != receiving_.buffer) return false;  // another session's
-    std::byte* const begin = out.data + out.size;
-    std::memmove(begin + header, bytes.data(), bytes.size());
-    wire::put_server_header(begin, opcode, bytes.size());
-    out.size += size;
-    return true;
-  }
   if (out.buffer != kNoBuffer) return false;  // it has one from before
   // The header that this message came with may lie in an earlier buffer, up to its last byte: then
   // what is before the message is not ours to write to.
@@ -106,7 +111,7 @@ bool Sessions::send_from_buffer(Session& session, Opcode opcode, std::span<std::
   out.data = bytes.data() - header;
   wire::put_server_header(out.data, opcode, bytes.size());
   out.buffer = receiving_.buffer;
-  out.size = size;
+  out.size = static_cast<std::uint32_t>(header + bytes.size());
   receiving_.held = true;
   receiving_.holder = session.listed;
   return true;
@@ -231,8 +236,15 @@ void Sessions::send_at_once(Outgoing& listed) {
   fell_short(session, out);
 }
 
-void Sessions::on_short_send(const io::Completion& completion) noexcept {
-  sent_[completion.tag.slot].result = completion.result;
+void Sessions::begin_batch(const io::Completions& batch) noexcept {
+  std::uint32_t brought = 0;
+  for (unsigned i = 0; i < batch.size(); ++i) {
+    const io::Completion completion = batch[i];
+    if (completion.buffer()) ++brought;
+    if (completion.tag.operation() == io::Op::short_send)
+      sent_[completion.tag.slot].result = completion.result;
+  }
+  buffers_.begin_batch(brought);
 }
 
 void Sessions::finish_sends(Instant now) {

@@ -41,48 +41,50 @@ std::span<std::byte> take(std::span<std::byte>& in, std::size_t size) noexcept {
 FrameDecoder::FrameDecoder(Role role, std::uint64_t message_bytes_max, bool deflate) noexcept
     : message_bytes_max_{message_bytes_max}, role_{role}, deflate_{deflate} {}
 
-bool FrameDecoder::may_be_whole_message(std::span<const std::byte> in) const noexcept {
-  return role_ == Role::server && in.size() >= kShortHeaderBytes &&
-         (in[0] == kWholeText || in[0] == kWholeBinary) && header_bytes_ == 0 && !inside_message();
-}
-
-/// The ordinary case by itself: a whole message in one short frame that lies whole in the input.
-/// False, and nothing is done, for any other and for every defect.
-bool FrameDecoder::take_whole_message(std::span<std::byte>& in, Event& event) noexcept {
-  const bool is_text = in[0] == kWholeText;
-  std::size_t length = to_unsigned(in[1]) ^ kMasked;  // too large for one without a mask
+// Its arguments and its result stay in registers. What is stored in parts and loaded whole a moment
+// later, as a returned Event is, costs the processor more than the rest of this.
+WholeMessage FrameDecoder::next_whole(std::byte* at, const std::byte* end) noexcept {
+  const auto bytes = static_cast<std::size_t>(end - at);
+  if (role_ != Role::server || stage_ != Stage::header || header_bytes_ != 0 || inside_message() ||
+      bytes < kShortHeaderBytes)
+    return {};
+  const bool is_text = at[0] == kWholeText;
+  if (!is_text && at[0] != kWholeBinary) return {};
+  std::size_t length = to_unsigned(at[1]) ^ kMasked;  // too large for one without a mask
   std::size_t header = kShortHeaderBytes;
   if (length == kLength16) {
-    length = read_big_endian(in.data() + 2, 2);
+    length = read_big_endian(at + 2, 2);
     header += 2;
-    if (length < kLength16) return false;
+    if (length < kLength16) return {};
   } else if (length > kLength16) {
-    return false;
+    return {};
   }
-  if (in.size() < header + length || length > message_bytes_max_) return false;
+  if (bytes < header + length || length > message_bytes_max_) return {};
 
   MaskKey key;
-  std::copy_n(in.data() + header - key.size(), key.size(), key.begin());
-  const std::span<std::byte> payload = in.subspan(header, length);
-  in = in.subspan(header + length);
+  std::copy_n(at + header - key.size(), key.size(), key.begin());
+  const std::span payload{at + header, length};
   const bool is_ascii = apply_mask(payload, key, 0);
   if (is_text && !is_ascii && !is_utf8(payload)) [[unlikely]] {
-    event = fail(FrameError::invalid_utf8);
-    return true;
+    apply_mask(payload, key, 0);  // as it was
+    return {};
   }
-  event.kind = Event::Kind::data;
-  event.opcode = is_text ? Opcode::text : Opcode::binary;
-  event.first = true;
-  event.last = true;
-  event.bytes = payload;
-  return true;
+  return {.begin = payload.data(),
+          .size = static_cast<std::uint32_t>(length),
+          .opcode = is_text ? Opcode::text : Opcode::binary};
 }
 
 Event FrameDecoder::next(std::span<std::byte>& in) noexcept {
   switch (stage_) {
     case Stage::header:
-      if (may_be_whole_message(in)) [[likely]]
-        if (Event event; take_whole_message(in, event)) return event;
+      if (const WholeMessage whole = next_whole(in.data(), in.data() + in.size()); whole.begin) {
+        in = {whole.begin + whole.size, in.data() + in.size()};
+        return {.kind = Event::Kind::data,
+                .opcode = whole.opcode,
+                .first = true,
+                .last = true,
+                .bytes = {whole.begin, whole.size}};
+      }
       break;
     case Stage::payload: return take_payload(in);
     case Stage::control: return take_control(in);

@@ -7,7 +7,7 @@ namespace weir::apps {
 
 class Echo final : public session::Handler {
  public:
-  void on_message(session::Peer& peer, session::Message message) override;
+  void on_message(session::Peer& peer, const session::Message& message) override;
 };
 
 }  // namespace weir::apps

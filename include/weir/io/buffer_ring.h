@@ -39,10 +39,13 @@ class BufferRing {
   [[nodiscard]] std::uint16_t group() const noexcept { return options_.group; }
   [[nodiscard]] std::uint32_t buffer_bytes() const noexcept { return options_.buffer_bytes; }
 
+  /// To be called before a turn's completions are taken in, and before any buffer is given back:
+  /// so many of them bring one.
+  void begin_batch(std::uint32_t brought) noexcept { lent_ -= brought; }
   /// The first `bytes` of a buffer that a completion brought; the caller's until it gives the
-  /// buffer back. To be called once for each such completion.
-  [[nodiscard]] std::span<std::byte> take(std::uint16_t buffer, std::size_t bytes) noexcept {
-    --lent_;
+  /// buffer back.
+  [[nodiscard]] std::span<std::byte> bytes_of(std::uint16_t buffer,
+                                              std::size_t bytes) const noexcept {
     return {at(buffer), bytes};
   }
   /// Lends the buffer to the kernel again, or keeps it where there are enough.

@@ -47,6 +47,26 @@ struct Completion {
   }
 };
 
+/// The completions that were there at one moment, oldest first. Lent: see Ring::completions().
+class Completions {
+ public:
+  [[nodiscard]] unsigned size() const noexcept { return size_; }
+  [[nodiscard]] Completion operator[](unsigned index) const noexcept {
+    const io_uring_cqe& cqe = cqes_[(first_ + index) & mask_];
+    return {Tag::from_user_data(cqe.user_data), cqe.res, cqe.flags};
+  }
+
+ private:
+  friend class Ring;
+  Completions(const io_uring_cqe* cqes, unsigned mask, unsigned first, unsigned size) noexcept
+      : cqes_{cqes}, mask_{mask}, first_{first}, size_{size} {}
+
+  const io_uring_cqe* cqes_;  // all of the ring's
+  unsigned mask_;
+  unsigned first_;
+  unsigned size_;
+};
+
 class Ring {
  public:
   /// Fails where the host forbids io_uring or its kernel is older than 6.1; the error says which
@@ -74,8 +94,8 @@ class Ring {
   /// One completion, normally for all of `bytes`: the kernel waits for room as often as needed.
   void send(int fd, std::span<const std::byte> bytes, Tag tag) noexcept;
   /// Sends what there is room for, while being submitted, and completes only if that was not all:
-  /// with the bytes taken, or -EAGAIN for none, or another error. Once everything_answered() and
-  /// the completions were reaped, each such send that did not complete has taken all its bytes.
+  /// with the bytes taken, or -EAGAIN for none, or another error. Once everything_answered(),
+  /// each such send that did not complete has taken all its bytes.
   void send_now(int fd, std::span<const std::byte> bytes, Tag tag) noexcept;
   void read(int fd, std::span<std::byte> into, Tag tag) noexcept;
   /// One completion, with -ETIME, when `time` has passed since it was submitted.
@@ -97,19 +117,20 @@ class Ring {
   /// back for want of room: all that it has to say about that is there to be reaped.
   [[nodiscard]] bool everything_answered() const noexcept { return everything_answered_; }
 
-  /// Calls `each(const Completion&)` for the completions that are there now, at most those: what
-  /// arrives during the calls waits for the next time.
+  /// What there is to look at; each stays in the ring until done_with().
+  [[nodiscard]] Completions completions() const noexcept {
+    return {ring_.cq.cqes, *ring_.cq.kring_mask, *ring_.cq.khead, io_uring_cq_ready(&ring_)};
+  }
+  /// Makes room for as many others.
+  void done_with(const Completions& completions) noexcept {
+    io_uring_cq_advance(&ring_, completions.size());
+  }
+  /// Calls `each(const Completion&)` for all that there are now, and is done with them.
   template <class Each>
-  unsigned reap(Each&& each) {
-    unsigned head = 0;
-    unsigned count = 0;
-    io_uring_cqe* cqe = nullptr;
-    io_uring_for_each_cqe(&ring_, head, cqe) {
-      ++count;
-      each(Completion{Tag::from_user_data(cqe->user_data), cqe->res, cqe->flags});
-    }
-    io_uring_cq_advance(&ring_, count);
-    return count;
+  void reap(Each&& each) {
+    const Completions all = completions();
+    for (unsigned i = 0; i < all.size(); ++i) each(all[i]);
+    done_with(all);
   }
 
   /// io_uring_enter calls made so far: at most one per submit_and_wait(), plus one each time the

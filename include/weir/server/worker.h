@@ -3,6 +3,7 @@
 //
 //   loop:  submit and wait (next deadline, or the next sign of life)
 //          awake_at = now
+//          what was sent has gone
 //          for each completion: dispatch      may queue work, never submits
 //          run due deadlines
 //          flush: at most one send per session with output
@@ -108,6 +109,7 @@ class Worker {
 
   [[nodiscard]] bool await_slot();
   void begin_serving();
+  void take_in(const io::Completions& batch);
   void dispatch(const io::Completion& completion);
   void on_accept(const io::Completion& completion);
   void arm_signal();
@@ -122,7 +124,7 @@ class Worker {
   void drain(DrainFor purpose, std::size_t sessions);
   void end_if_emptied();
   void follow_recording();
-  [[nodiscard]] unsigned reap_recorded();
+  void dispatch_recorded(const io::Completion& completion);
   void report_ends();
   void report_turn(Instant woke, Instant sleeps, unsigned completions);
   [[nodiscard]] std::optional<Duration> sleep_limit(Instant now) const;

@@ -67,7 +67,7 @@ class Handler {
   virtual ~Handler() = default;
 
   virtual void on_open(Peer& /*peer*/) {}
-  virtual void on_message(Peer& peer, Message message) = 0;
+  virtual void on_message(Peer& peer, const Message& message) = 0;
   /// The session is over: nothing can be sent any more. `code` is the peer's, or ours where we
   /// closed first; abnormal (1006) where there was no closing handshake.
   virtual void on_close(Peer& /*peer*/, wire::CloseCode /*code*/) {}

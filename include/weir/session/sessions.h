@@ -155,12 +155,15 @@ class Sessions {
   /// against it: it then counts as ended at once.
   void adopt(UniqueFd fd, Door door, Instant now);
 
-  /// The completions of the operations that this queued: Op::receive, Op::send and Op::short_send.
+  /// To be called once the ring was entered, with all that it says, and then finish_sends(); both
+  /// before any of these completions is handed over. What was sent has gone then, and an answer to
+  /// what came meanwhile may leave from where that lies.
+  void begin_batch(const io::Completions& batch) noexcept;
+  void finish_sends(Instant now);
+  /// The completions of the operations that this queued: Op::receive and Op::send, one at a time.
+  /// Op::short_send is begin_batch()'s.
   void on_receive(const io::Completion& completion, Instant now);
   void on_send(const io::Completion& completion, Instant now);
-  void on_short_send(const io::Completion& completion) noexcept;
-  /// To be called when the completions that were there after the ring was entered were handed over.
-  void finish_sends(Instant now);
 
   /// From now on sessions may leave, by `carrier`, which is borrowed, in parcels of this version.
   void carry_by(Carrier& carrier, std::uint16_t version = kParcelNewest) noexcept {
@@ -334,6 +337,8 @@ class Sessions {
   void take(Session& session, std::span<std::byte> in, Instant now);
   void take_plaintext(Session& session, std::span<std::byte> in, Instant now);
   void take_frames(Session& session, std::span<std::byte> in, Instant now);
+  [[nodiscard]] std::span<std::byte> take_whole_messages(Session& session,
+                                                         std::span<std::byte> in);
   void take_data(Session& session, const wire::Event& event);
   void gather(Session& session, std::span<const std::byte> piece);
   void deliver(Session& session, wire::Opcode opcode, std::span<std::byte> bytes,
@@ -379,6 +384,7 @@ class Sessions {
                                      std::span<std::byte> bytes);
   [[nodiscard]] bool send_from_buffer(Session& session, wire::Opcode opcode,
                                       std::span<std::byte> bytes);
+  void send_behind(Outgoing& out, wire::Opcode opcode, std::span<std::byte> bytes);
   void send_frame(Session& session, wire::Opcode opcode, std::span<const std::byte> payload,
                   bool compressed = false);
   void send_raw(Session& session, std::string_view bytes);

@@ -28,7 +28,7 @@ using std::chrono::seconds;
 class Recorder final : public Handler {
  public:
   void on_open(Peer&) override { ++opened; }
-  void on_message(Peer& peer, Message message) override {
+  void on_message(Peer& peer, const Message& message) override {
     messages.emplace_back(reinterpret_cast<const char*>(message.bytes.data()),
                           message.bytes.size());
     if (close_on_message) peer.close(wire::CloseCode::normal, "enough");
@@ -122,14 +122,23 @@ class SessionTest : public testing::Test {
 
   /// One turn of the loop, as the worker does it.
   void turn(Duration wait = milliseconds{1}) {
+    enter(wait);
+    take_in();
+  }
+
+  void enter(Duration wait) {
     sessions_->flush(now_);
     ASSERT_TRUE(ring_->submit_and_wait(wait));
-    completions_ += ring_->reap([&](const io::Completion& c) {
+  }
+
+  void take_in() {
+    completions_ += ring_->completions().size();
+    sessions_->begin_batch(ring_->completions());
+    sessions_->finish_sends(now_);
+    ring_->reap([&](const io::Completion& c) {
       if (c.tag.operation() == io::Op::receive) sessions_->on_receive(c, now_);
       if (c.tag.operation() == io::Op::send) sessions_->on_send(c, now_);
-      if (c.tag.operation() == io::Op::short_send) sessions_->on_short_send(c);
     });
-    sessions_->finish_sends(now_);
     buffers_->end_batch();
     sessions_->run_deadlines(now_);
     sessions_->flush(now_);

@@ -165,6 +165,74 @@ TEST(FrameDecoder, HandsOnPayloadAsItArrives) {
   EXPECT_FALSE(decoder.inside_message());
 }
 
+TEST(FrameDecoder, TakesAWholeMessageByItself) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{5}, std::size_t{125}, std::size_t{126},
+                                 std::size_t{65'535}}) {
+    const std::string payload(size, 'x');
+    Bytes wire = to_bytes(wire_form(kServer, {{kText, payload}, {kBinary, "\xff"}}));
+    FrameDecoder decoder{kServer, size};
+    std::byte* const end = wire.data() + wire.size();
+    const WholeMessage text = decoder.next_whole(wire.data(), end);
+    ASSERT_NE(text.begin, nullptr) << size;
+    EXPECT_EQ(text.opcode, Opcode::text);
+    EXPECT_EQ(to_text({text.begin, text.size}), payload);
+    if (size == 0) continue;  // the limit
+    const WholeMessage binary = decoder.next_whole(text.begin + text.size, end);
+    ASSERT_NE(binary.begin, nullptr) << size;
+    EXPECT_EQ(binary.opcode, Opcode::binary);
+    EXPECT_EQ(to_text({binary.begin, binary.size}), "\xff");
+    EXPECT_EQ(binary.begin + binary.size, end);
+  }
+}
+
+/// Whatever is not one is left to next(), as it came: which then says what it would have said.
+TEST(FrameDecoder, LeavesAllButAWholeMessageAsItIs) {
+  struct Case {
+    const char* what;
+    Role role;
+    std::string before;  // next() has taken this
+    std::string wire;
+    Event::Kind next;
+  };
+  const std::string text = wire_form(kServer, {kText, "Hello"});
+  const Case cases[] = {
+      {"nothing", kServer, "", "", Event::Kind::need_more},
+      {"a part of a header", kServer, "", text.substr(0, 5), Event::Kind::need_more},
+      {"all but the last byte", kServer, "", text.substr(0, 10), Event::Kind::data},
+      {"the rest of a header", kServer, text.substr(0, 1), text.substr(1), Event::Kind::data},
+      {"the rest of a payload", kServer, text.substr(0, 8), text.substr(8), Event::Kind::data},
+      {"a first fragment", kServer, "", wire_form(kServer, {kTextBegin, "Hello"}),
+       Event::Kind::data},
+      {"a new message within one", kServer, wire_form(kServer, {kTextBegin, "Hel"}), text,
+       Event::Kind::error},
+      {"a ping", kServer, "", wire_form(kServer, {kPing, "Hello"}), Event::Kind::ping},
+      {"a close", kServer, "", wire_form(kServer, {kClose, ""}), Event::Kind::close},
+      {"a reserved bit", kServer, "", wire_form(kServer, {0xc1, "Hello"}), Event::Kind::error},
+      {"no mask", kServer, "", wire_form(kClient, {kText, "Hello"}), Event::Kind::error},
+      {"a server's", kClient, "", wire_form(kClient, {kText, "Hello"}), Event::Kind::data},
+      {"a message over the limit", kServer, "", wire_form(kServer, {kText, "Hello!"}),
+       Event::Kind::error},
+      {"no UTF-8", kServer, "", wire_form(kServer, {kText, "\xc3("}), Event::Kind::error},
+      {"a length spelt in too many bytes", kServer, "", "\x81\xfe\0\x01\0\0\0\0x"s,
+       Event::Kind::error},
+      {"a length of eight bytes", kServer, "", "\x81\xff\0\0\0\0\0\x01\0\0\0\0\0\0"s,
+       Event::Kind::error},
+      {"what follows a close", kServer, wire_form(kServer, {kClose, ""}), text,
+       Event::Kind::need_more},
+  };
+  for (const Case& c : cases) {
+    FrameDecoder decoder{c.role, 5};
+    Bytes before = to_bytes(c.before);
+    std::span<std::byte> in{before};
+    while (!in.empty()) (void)decoder.next(in);
+    Bytes wire = to_bytes(c.wire);
+    EXPECT_EQ(decoder.next_whole(wire.data(), wire.data() + wire.size()).begin, nullptr) << c.what;
+    EXPECT_EQ(to_text(wire), c.wire) << c.what;
+    in = wire;
+    EXPECT_EQ(decoder.next(in).kind, c.next) << c.what;
+  }
+}
+
 TEST(FrameDecoder, KeepsAControlPayloadThatCameInPiecesUntilTheNextCall) {
   const std::string wire = wire_form(Role::server, {{kPing, "Hello"}, {kPing, "x"}});
   FrameDecoder decoder{Role::server, kNoLimit};
