@@ -164,9 +164,10 @@ void Ring::poll_multishot(int fd, Tag tag) noexcept {
   sqe.user_data = tag.user_data();
 }
 
-void Ring::send(int fd, std::span<const std::byte> bytes, Tag tag) noexcept {
+void Ring::send(int fd, std::span<const std::byte> bytes, Tag tag, bool more) noexcept {
   io_uring_sqe& sqe = queue();
-  io_uring_prep_send(&sqe, fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_WAITALL);
+  io_uring_prep_send(&sqe, fd, bytes.data(), bytes.size(),
+                     MSG_NOSIGNAL | MSG_WAITALL | (more ? MSG_MORE : 0));
   sqe.user_data = tag.user_data();
 }
 

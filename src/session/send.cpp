@@ -281,8 +281,10 @@ void Sessions::fell_short(Session& session, const Outgoing& out) {
 
 void Sessions::send_on(Session& session) {
   session.send_in_flight = true;
+  // What is last leaves in one packet with our end of the stream, which follows its completion.
   ring_.send(session.fd, session.sending.bytes().subspan(session.sent),
-             io::Tag::of(io::Op::send, session.slot, session.generation));
+             io::Tag::of(io::Op::send, session.slot, session.generation),
+             session.state == State::lingering);
 }
 
 void Sessions::on_send(const io::Completion& completion, Instant now) {

@@ -92,7 +92,9 @@ class Ring {
   /// The same once.
   void poll(int fd, Tag tag) noexcept;
   /// One completion, normally for all of `bytes`: the kernel waits for room as often as needed.
-  void send(int fd, std::span<const std::byte> bytes, Tag tag) noexcept;
+  /// `more`: something is to follow at once, a send or the end of the direction, and what does not
+  /// fill a packet may wait for it.
+  void send(int fd, std::span<const std::byte> bytes, Tag tag, bool more = false) noexcept;
   /// Sends what there is room for, while being submitted, and completes only if that was not all:
   /// with the bytes taken, or -EAGAIN for none, or another error. Once everything_answered(),
   /// each such send that did not complete has taken all its bytes.

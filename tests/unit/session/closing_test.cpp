@@ -1,5 +1,7 @@
 // Every way a session ends: who says what, in which order, and that no byte sent is lost to a
 // reset.
+#include <poll.h>
+
 #include <cerrno>
 
 #include "rig.h"
@@ -177,6 +179,26 @@ TEST_F(SessionTest, NoResetOvertakesTheCloseOfAPeerThatGoesOnSending) {
   socklen_t size = sizeof error;
   ::getsockopt(peer.get(), SOL_SOCKET, SO_ERROR, &error, &size);
   EXPECT_EQ(error, 0) << "reset";
+  peer.reset();
+  turn_until([&] { return sessions_->count() == 0; });
+}
+
+TEST_F(SessionTest, TheLastOutputAndTheEndOfTheStreamAreOnePacket) {
+  auto [ours, peer] = tcp_pair();
+  sessions_->adopt(std::move(ours), Door{}, now_);
+  write(peer, kUpgrade);
+  ASSERT_EQ(read(peer, 129).size(), 129U);
+  write(peer, "\x88\x82\0\0\0\0\x03\xe8"sv);
+  pollfd seen{.fd = peer.get(), .events = POLLIN | POLLRDHUP, .revents = 0};
+  const auto is_there = [&] { return ::poll(&seen, 1, 0) == 1; };
+  for (int i = 0; i < 5'000 && seen.revents == 0; ++i) {
+    enter(milliseconds{1});
+    if (is_there()) break;
+    take_in();
+    (void)is_there();
+  }
+  EXPECT_EQ(seen.revents, POLLIN | POLLRDHUP) << "the one came without the other";
+  EXPECT_EQ(read_to_end(peer), "\x88\x02\x03\xe8");
   peer.reset();
   turn_until([&] { return sessions_->count() == 0; });
 }
