@@ -46,7 +46,8 @@ class Recorder final : public session::Witness {
 
   [[nodiscard]] const process::RecordOrder& order() const noexcept { return order_; }
 
-  /// Once a turn, between Sessions::begin_batch() and Sessions::finish_sends(): counts what was sent.
+  /// Once a turn, between Sessions::begin_batch() and Sessions::finish_sends(): counts what was
+  /// sent.
   void begin_turn(Instant now);
   /// Around what is done for a completion that receives or sends.
   void before(std::uint32_t place);

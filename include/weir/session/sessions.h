@@ -337,8 +337,7 @@ class Sessions {
   void take(Session& session, std::span<std::byte> in, Instant now);
   void take_plaintext(Session& session, std::span<std::byte> in, Instant now);
   void take_frames(Session& session, std::span<std::byte> in, Instant now);
-  [[nodiscard]] std::span<std::byte> take_whole_messages(Session& session,
-                                                         std::span<std::byte> in);
+  [[nodiscard]] std::span<std::byte> take_whole_messages(Session& session, std::span<std::byte> in);
   void take_data(Session& session, const wire::Event& event);
   void gather(Session& session, std::span<const std::byte> piece);
   void deliver(Session& session, wire::Opcode opcode, std::span<std::byte> bytes,

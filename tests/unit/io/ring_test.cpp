@@ -65,7 +65,8 @@ TEST_F(RingTest, ReceivesIntoLentBuffersUntilTheStreamEnds) {
     EXPECT_EQ(done[0].tag.slot, 11U);
     EXPECT_TRUE(done[0].more());
     buffers->begin_batch(1);
-    const auto bytes = buffers->bytes_of(*done[0].buffer(), static_cast<std::size_t>(done[0].result));
+    const auto bytes =
+        buffers->bytes_of(*done[0].buffer(), static_cast<std::size_t>(done[0].result));
     EXPECT_EQ(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()), text);
     buffers->give_back(*done[0].buffer());
   }

@@ -116,8 +116,8 @@ TEST_F(ForwardTest, AMessageInPiecesLeavesFromWhereItWasGathered) {
 TEST_F(ForwardTest, APartOfAMessageMayBeForwarded) {
   class Tail final : public Handler {
     void on_message(Peer& peer, const Message& message) override {
-      peer.forward({.opcode = message.opcode,
-                    .bytes = message.bytes.subspan(message.bytes.size() - 2)});
+      peer.forward(
+          {.opcode = message.opcode, .bytes = message.bytes.subspan(message.bytes.size() - 2)});
     }
   } tail;
   sessions_.reset();

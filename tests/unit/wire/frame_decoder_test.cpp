@@ -166,8 +166,8 @@ TEST(FrameDecoder, HandsOnPayloadAsItArrives) {
 }
 
 TEST(FrameDecoder, TakesAWholeMessageByItself) {
-  for (const std::size_t size : {std::size_t{0}, std::size_t{5}, std::size_t{125}, std::size_t{126},
-                                 std::size_t{65'535}}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{5}, std::size_t{125}, std::size_t{126}, std::size_t{65'535}}) {
     const std::string payload(size, 'x');
     Bytes wire = to_bytes(wire_form(kServer, {{kText, payload}, {kBinary, "\xff"}}));
     FrameDecoder decoder{kServer, size};
