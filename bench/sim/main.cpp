@@ -222,7 +222,8 @@ int main(int argc, char** argv) {
   app.add_option("--out", options.out, "write runs.csv and plots into this folder");
   app.add_flag("--quiet", options.quiet, "say nothing of single runs");
   app.add_option("--busy-part", score.busy_part, "least-load: of the blend, busy share's part");
-  app.add_option("--prior", score.prior, "predictive: samples that outweigh the model's prior");
+  app.add_option("--prior", score.prior,
+                 "predictive: samples of busy workers that outweigh the prior");
   app.add_option("--tick", options.tick_s, "seconds between the master's looks at the load");
   app.add_option("--horizon", options.horizon_s, "predictive: seconds it forecasts");
   app.add_option("--average", options.average_s, "both: seconds over which load is averaged");

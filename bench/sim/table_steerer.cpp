@@ -64,7 +64,7 @@ std::uint32_t TableSteerer::pick(Nanoseconds now, const Session& session) {
 void TableSteerer::woke(std::uint32_t worker, Nanoseconds now, std::uint32_t completions,
                         Nanoseconds) {
   slots_[worker].woke(instant(now + kBegan));
-  slots_[worker].row().pending = completions;
+  slots_[worker].found(completions);
 }
 
 void TableSteerer::turned(const TurnReport& report) {
@@ -74,6 +74,7 @@ void TableSteerer::turned(const TurnReport& report) {
   weir_row& row = slot.row();
   row.busy_ns += report.busy;
   row.loops += 1;
+  slot.found(0);
   row.messages_in += report.messages;
   row.bytes_in += report.bytes;
   if (report.sleeps) slot.woke(instant(kAsleep));
@@ -82,9 +83,9 @@ void TableSteerer::turned(const TurnReport& report) {
 void TableSteerer::tick(Nanoseconds now) {
   if (!is_scored(policy_)) return;
   readings_.clear();
-  for (std::uint32_t slot = 0; slot < table_.slots(); ++slot)
-    readings_.push_back(steering::reading_of(table_.snapshot(slot)));
   const Instant at = instant(now + kBegan);
+  for (std::uint32_t slot = 0; slot < table_.slots(); ++slot)
+    readings_.push_back(steering::reading_of(table_.snapshot(slot), at));
   table_.publish_biases(at, score_.observe(at, readings_, policy_));
 }
 

@@ -79,9 +79,10 @@ constexpr std::array kTotals{
 /// Without a loop: with one connection there is a turn for each message.
 template <class Call>
 void each_total(Call call) {
-  [&]<std::size_t... i>(std::index_sequence<i...>) {
+  const auto unrolled = [&]<std::size_t... i>(std::index_sequence<i...>) {
     (call(kTotals[i]), ...);
-  }(std::make_index_sequence<kTotals.size()>{});
+  };
+  unrolled(std::make_index_sequence<kTotals.size()>{});
 }
 
 void store_own(__u64& word, std::uint64_t value) noexcept {
@@ -155,6 +156,7 @@ void Worker::begin_serving() {
   earlier_ = slot_.row();
   now_ = monotonic_now();
   slot_.woke(now_);
+  slot_.found(0);  // its predecessor may have died amid a turn
   acceptor_ =
       std::make_unique<Acceptor>(ring_, slot_, seat_.listeners, options_.rules.hang_threshold);
   mover_ = std::make_unique<Mover>(ring_, sessions_, slot_, *acceptor_, seat_.inbox, seat_.inboxes);
@@ -185,6 +187,7 @@ int Worker::run() {
     const Instant woke = std::exchange(now_, monotonic_now());
     slot_.woke(now_);
     const io::Completions batch = ring_.completions();
+    slot_.found(batch.size());
     take_in(batch);
     buffers_.end_batch();
     sessions_.run_deadlines(now_);
@@ -194,7 +197,7 @@ int Worker::run() {
     if (const auto rules = mover_->take_rules()) adopt(std::move(*rules));
     follow_recording();
     acceptor_->look(now_, sessions_.traffic().ended != ends_reported_);
-    report_turn(woke, sleeps, batch.size());
+    report_turn(woke, sleeps);
     if (mover_->hand_over()) hand_over();
   }
   recorder_.reset();
@@ -382,12 +385,12 @@ void Worker::report_ends() {
     store_own(slot_.row().left, earlier_.left + traffic.left);
 }
 
-void Worker::report_turn(Instant woke, Instant sleeps, unsigned completions) {
+void Worker::report_turn(Instant woke, Instant sleeps) {
   weir_row& row = slot_.row();
   const session::Traffic& traffic = sessions_.traffic();
   add_own(row.busy_ns, busy_.turned(woke, sleeps, now_));
   add_own(row.loops, 1);
-  store_own(row.pending, completions);
+  slot_.found(0);
   store_own(row.enters, earlier_.enters + ring_.enters());
   each_total([&](Total total) {
     const std::uint64_t now = traffic.*total.of_worker;

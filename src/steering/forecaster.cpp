@@ -40,10 +40,10 @@ double Forecaster::forecast(const Vector& inputs) const noexcept {
   return sum;
 }
 
-void Forecaster::learn(const Vector& inputs, double outcome) noexcept {
+void Forecaster::learn(const Vector& inputs, double outcome, double weight) noexcept {
   for (std::size_t i = 0; i < kInputs; ++i) {
-    for (std::size_t j = 0; j < kInputs; ++j) products_[i][j] += inputs[i] * inputs[j];
-    moments_[i] += inputs[i] * outcome;
+    for (std::size_t j = 0; j < kInputs; ++j) products_[i][j] += weight * inputs[i] * inputs[j];
+    moments_[i] += weight * inputs[i] * outcome;
   }
 }
 

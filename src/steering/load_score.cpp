@@ -7,8 +7,8 @@
 namespace weir::steering {
 namespace {
 
-/// A turn reports its busy time when it ends, all at once. What is more than the tick had is spread
-/// over the next ticks, so that costly turns weigh what they cost; longer than this it was a hang.
+/// Busy time that is reported all at once, more than the tick had, is spread over the next ticks,
+/// so that it weighs what it cost; longer than this it was a hang.
 constexpr double kOwedMax = 1;  // seconds
 /// Who ended no turn for longer than this sleeps, or hangs: either way no backlog is known of it.
 constexpr double kTurnMax = 1;  // seconds
@@ -17,6 +17,9 @@ constexpr double kComparedMin = 50;
 /// How much better than connections alone, of their squared error, the model must be to count in
 /// full.
 constexpr double kSkillFull = 0.02;
+/// Time constant of what is remembered of errors, in seconds: a model that was wrong while it began
+/// to learn is heeded soon after.
+constexpr double kErrorMemory = 15;
 /// The part of the room at whose end the biases fade.
 constexpr double kRoomFades = 0.1;
 constexpr int kRoundsInHorizon = 8;
@@ -31,18 +34,20 @@ double ratio(double a, double b, double otherwise) noexcept {
 
 }  // namespace
 
-LoadReading reading_of(const SlotSnapshot& slot) noexcept {
+LoadReading reading_of(const SlotSnapshot& slot, Instant now) noexcept {
+  const bool at_it = slot.row.pending > 0 && to_ns(now) > slot.row.awake_at_ns;
   return {.serving = slot.serving,
           .weight = slot.weight,
           .load = slot.load,
           .busy_ns = slot.row.busy_ns,
+          .turn_ns = at_it ? to_ns(now) - slot.row.awake_at_ns : 0,
           .turns = slot.row.loops,
           .messages = slot.row.messages_in,
           .bytes = slot.row.bytes_in + slot.row.bytes_out};
 }
 
 LoadScore::LoadScore(const ScoreOptions& options) noexcept
-    : options_{options}, model_{{1, 0, 0, 0}, options.prior} {}
+    : options_{options}, model_{{1 - options.busy_part, options.busy_part, 0, 0}, options.prior} {}
 
 void LoadScore::reset() noexcept {
   *this = LoadScore{options_};
@@ -85,8 +90,11 @@ void LoadScore::measure(Slot& slot, const LoadReading& reading, double tick) con
     return;
   }
   slot.known = true;
-  slot.owed_s = std::min(slot.owed_s + static_cast<double>(reading.busy_ns - last.busy_ns) * 1e-9,
-                         tick + kOwedMax);
+  // A turn of a second under overload must not look like sleep until it ends; what was counted of
+  // it on its way does not count again then.
+  const std::uint64_t busy_ns = reading.busy_ns - last.busy_ns + reading.turn_ns;
+  const std::uint64_t more_ns = busy_ns - std::min(busy_ns, last.turn_ns);
+  slot.owed_s = std::min(slot.owed_s + static_cast<double>(more_ns) * 1e-9, tick + kOwedMax);
   const double busy = std::min(slot.owed_s, tick);
   slot.owed_s -= busy;
   slot.busy_s += busy;
@@ -104,8 +112,9 @@ void LoadScore::measure(Slot& slot, const LoadReading& reading, double tick) con
   if (turns > 0)
     slot.backlog_s =
         static_cast<double>(reading.busy_ns - last.busy_ns) * 1e-9 / static_cast<double>(turns);
-  else if (slot.turned_s > kTurnMax)
+  else if (slot.turned_s > kTurnMax && reading.turn_ns == 0)
     slot.backlog_s = 0;
+  slot.backlog_s = std::max(slot.backlog_s, static_cast<double>(reading.turn_ns) * 1e-9);
 }
 
 /// Puts each slot's measures in relation to the mean of those that serve. A share of busy time is
@@ -177,9 +186,10 @@ void LoadScore::learn(Instant now) {
     compare(rounds_.front(), seconds(now - rounds_.front().at));
     rounds_.pop_front();
     model_.settle(keep);
-    model_squares_ *= keep;
-    connections_squares_ *= keep;
-    compared_ *= keep;
+    const double keep_errors = std::exp(-seconds(apart) / kErrorMemory);
+    model_squares_ *= keep_errors;
+    connections_squares_ *= keep_errors;
+    compared_ *= keep_errors;
   }
 }
 
@@ -209,7 +219,7 @@ void LoadScore::compare(const Round& round, double elapsed) {
     const double busy = asked_since(i) / elapsed;
     const double came = (slots_[i].load_s - then.load_s) / elapsed - then.load;
     const double outcome = busy / mean - came / slots_[i].last.weight / round.mean_load;
-    model_.learn(then.inputs, outcome);
+    model_.learn(then.inputs, outcome, mean * mean);
     const auto square = [mean](double error) { return error * error * mean * mean; };
     model_squares_ += square(outcome - then.busy);
     connections_squares_ += square(outcome - then.inputs[kLoad]);

@@ -383,7 +383,7 @@ void Steering::score(Instant now) {
   state.scored = policy;
   state.readings.clear();
   for (std::uint32_t slot = 0; slot < state.table.slots(); ++slot)
-    state.readings.push_back(reading_of(state.table.snapshot(slot)));
+    state.readings.push_back(reading_of(state.table.snapshot(slot), now));
   state.table.publish_biases(now, state.score.observe(now, state.readings, policy));
 }
 

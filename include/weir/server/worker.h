@@ -126,7 +126,7 @@ class Worker {
   void follow_recording();
   void dispatch_recorded(const io::Completion& completion);
   void report_ends();
-  void report_turn(Instant woke, Instant sleeps, unsigned completions);
+  void report_turn(Instant woke, Instant sleeps);
   [[nodiscard]] std::optional<Duration> sleep_limit(Instant now) const;
 
   WorkerOptions options_;  // its rules change: adopt()

@@ -130,7 +130,7 @@ struct weir_row {
   __u64 awake_at_ns; /* CLOCK_MONOTONIC, when the loop last woke */
   __u64 open;        /* connections accepted and not ended */
   __u64 busy_ns;     /* time with work, ever: of the CPU, or awake (weir/server/busy_time.h) */
-  __u64 pending;     /* completions found by the last wake */
+  __u64 pending;     /* completions of the turn under way; 0: none, the loop sleeps */
   __u64 loops;       /* wakes, ever */
   __u64 enters;      /* io_uring_enter calls, ever */
   __u64 accepted;    /* connections accepted, ever; reset ones included */

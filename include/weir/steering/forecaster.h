@@ -21,12 +21,13 @@ class Forecaster {
   using Vector = std::array<double, kInputs>;
 
   /// `prior`: the coefficients where nothing is known. `strength`: how many samples of inputs about
-  /// 1 outweigh it; above 0.
+  /// 1, of weight 1, outweigh it; above 0.
   Forecaster(const Vector& prior, double strength) noexcept;
 
   [[nodiscard]] double forecast(const Vector& inputs) const noexcept;
-  /// Takes in what became of `inputs`; acts on forecasts from the next settle() on.
-  void learn(const Vector& inputs, double outcome) noexcept;
+  /// Takes in what became of `inputs`, as `weight` samples; acts on forecasts from the next
+  /// settle() on.
+  void learn(const Vector& inputs, double outcome, double weight) noexcept;
   /// Fits the coefficients anew, then keeps that share (0..1) of the evidence.
   void settle(double keep) noexcept;
 

@@ -18,7 +18,10 @@
 //                connections, busy share, message rate and byte rate. All slots share the
 //                coefficients, so that they are learnt from many times the samples; what is
 //                particular to a slot, as cores of another speed or costly sessions are, is in its
-//                own busy share and rates. Its prior is that busy share follows connections.
+//                own busy share and rates. Its prior is the blend of least-load. A sample weighs
+//                what an error costs, the square of the mean busy share: where next to nothing is
+//                done, as while a service fills, one request makes a worker many times as busy as
+//                the mean, and the model would be that noise's for a minute.
 //
 // A busy share ends at 1, what is asked of a worker does not: to its busy share is added its
 // backlog, over the time that is averaged. The backlog is what waits when a turn of its loop
@@ -52,20 +55,21 @@ struct LoadReading {
   bool serving = false;        // in service; hung or not, for who is overloaded looks hung at times
   std::uint32_t weight = 1;    // 1..WEIR_WEIGHT_MAX
   std::uint64_t load = 0;      // connections counted now
-  std::uint64_t busy_ns = 0;   // ever
+  std::uint64_t busy_ns = 0;   // ever, as of the last turn that has ended
+  std::uint64_t turn_ns = 0;   // since the turn under way began; 0: none is
   std::uint64_t turns = 0;     // of the worker's loop, ever
   std::uint64_t messages = 0;  // received, ever
   std::uint64_t bytes = 0;     // received and sent, ever
 };
 
-[[nodiscard]] LoadReading reading_of(const SlotSnapshot& slot) noexcept;
+[[nodiscard]] LoadReading reading_of(const SlotSnapshot& slot, Instant now) noexcept;
 
 /// The parameters that simulation chose: bench/README.md.
 struct ScoreOptions {
   Duration horizon = std::chrono::seconds{1};  // predictive forecasts the mean over it
   Duration average = std::chrono::seconds{2};  // time constant of what is measured
   Duration memory = std::chrono::minutes{1};   // time constant of what the model forgets
-  double prior = 10;                           // how many samples outweigh the model's prior
+  double prior = 3;                            // samples of busy workers that outweigh the prior
   double busy_part = 0.7;                      // of least-load's blend; the rest is connections
   std::uint64_t room = 0;                      // connections that a slot can have; 0: any number
 };
@@ -150,7 +154,7 @@ class LoadScore {
   std::optional<Instant> last_;
   double mean_load_ = 0;      // connections now, per weight, over the slots that serve
   double mean_busy_ = 0;      // busy share, averaged; over the slots
-  double model_squares_ = 0;  // sums of squared errors, forgotten as the model's evidence is
+  double model_squares_ = 0;  // sums of squared errors, forgotten sooner than what was learnt
   double connections_squares_ = 0;
   double compared_ = 0;  // how many are in those
 };

@@ -86,6 +86,12 @@ class WorkerSlot {
       Word{key()}.fetch_and(~static_cast<__u64>(WEIR_KEY_HUNG), std::memory_order_relaxed);
   }
 
+  /// Call when a turn of the loop has found what there is to do, and with 0 when it is done. A turn
+  /// reports its busy time at its end: this says meanwhile that it is at it.
+  void found(std::uint64_t completions) noexcept {
+    Word{row().pending}.store(completions, std::memory_order_relaxed);
+  }
+
   /// Counts in a connection just accepted. False (only with Counting::by_worker): it is over
   /// max_connections and is not counted; reset it and do not call ended().
   [[nodiscard]] bool accepted() noexcept { return accepted_from(slot_); }

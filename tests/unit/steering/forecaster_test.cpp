@@ -26,7 +26,7 @@ class Forecasting : public ::testing::Test {
       const Vector in = inputs();
       double outcome = noise > 0 ? error(random_) : 0;
       for (std::size_t k = 0; k < in.size(); ++k) outcome += truth[k] * in[k];
-      model.learn(in, outcome);
+      model.learn(in, outcome, 1);
       if (i % 16 == 15) model.settle(keep);
     }
   }
@@ -63,6 +63,16 @@ TEST_F(Forecasting, AFewSamplesHardlyOutweighThePrior) {
   EXPECT_LT(model.coefficients()[1], 0.05);
 }
 
+TEST_F(Forecasting, ASampleCountsByItsWeight) {
+  Forecaster model{{1, 0, 0, 0}, 1};
+  for (int i = 0; i < 10'000; ++i) {
+    model.learn({1, 0, 0, 0}, 2, 0.75);
+    model.learn({1, 0, 0, 0}, 6, 0.25);
+  }
+  model.settle(1);
+  EXPECT_NEAR(model.coefficients()[0], 3, 0.01);
+}
+
 TEST_F(Forecasting, ForgetsAndLearnsAnew) {
   Forecaster model{{1, 0, 0, 0}, 1};
   teach(model, {0, 1, 0, 0}, 20'000, 0, 0.99);
@@ -83,7 +93,7 @@ TEST_F(Forecasting, InputsThatNeverMoveApartDoNotMakeItDiverge) {
   Forecaster model{{1, 0, 0, 0}, 10};
   for (int i = 0; i < 200'000; ++i) {
     const double rate = around_(random_);
-    model.learn({1, rate, rate, 0}, 0.5 + rate);
+    model.learn({1, rate, rate, 0}, 0.5 + rate, 1);
     if (i % 16 == 15) model.settle(0.98);
   }
   for (const double coefficient : model.coefficients()) {

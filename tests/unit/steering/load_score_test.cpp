@@ -23,6 +23,7 @@ class Scored : public ::testing::Test {
     std::uint64_t turns = 100;  // a tick
     std::uint32_t weight = 1;
     bool serving = true;
+    bool at_it = false;  // in a turn that does not end: `busy` and `turns` tell what has
   };
 
   void start(std::size_t slots, const ScoreOptions& options = {}) {
@@ -39,6 +40,7 @@ class Scored : public ::testing::Test {
       readings[i].load = doing[i].load;
       readings[i].turns += doing[i].turns;
       readings[i].busy_ns += static_cast<std::uint64_t>(doing[i].busy * 1e8);
+      readings[i].turn_ns = doing[i].at_it ? readings[i].turn_ns + 100'000'000U : 0;
       readings[i].messages += static_cast<std::uint64_t>(doing[i].messages / 10);
       readings[i].bytes += static_cast<std::uint64_t>(doing[i].messages * 10);
     }
@@ -152,6 +154,41 @@ TEST_F(Scored, CostlyTurnsThatReportLateWeighWhatTheyCost) {
   EXPECT_LT(std::abs(scores()[1] - scores()[0]), 15);
 }
 
+TEST_F(Scored, ATurnUnderWayIsSeenAndCountsOnce) {
+  const ScoreOptions without_backlog{.average = std::chrono::hours{1}};
+  start(2, without_backlog);
+  doing[0] = {.busy = 0.8, .turns = 1};
+  doing[1].turns = 1;
+  for (int round = 0; round < 10; ++round) {  // one turn of 400 ms in every 500
+    doing[1].busy = 0;
+    doing[1].turns = 0;
+    doing[1].at_it = true;
+    run(Policy::least_load, 300ms);
+    EXPECT_NEAR(scores()[0] - scores()[1], 0, 20) << "looks idle until it ends";
+    doing[1].at_it = false;
+    doing[1].turns = 1;
+    doing[1].busy = 4;
+    tick(Policy::least_load);
+    doing[1].turns = 0;
+    doing[1].busy = 0;
+    tick(Policy::least_load);
+  }
+  EXPECT_NEAR(scores()[0] - scores()[1], 0, 1);
+}
+
+TEST_F(Scored, ATurnUnderWayIsABacklogOfItsLength) {
+  start(2, {.average = 2s, .busy_part = 0.5});
+  run(Policy::least_load, 20s);
+  doing[1].busy = 0;
+  doing[1].turns = 0;
+  doing[1].at_it = true;
+  run(Policy::least_load, 4s);  // longer than who ends no turn is taken for asleep
+  EXPECT_GT(scores()[1], 40);
+  doing[1].at_it = false;
+  run(Policy::least_load, 20s);
+  EXPECT_LT(scores()[1], 1);
+}
+
 TEST_F(Scored, AHangOfMinutesIsNotTakenForLoad) {
   start(2);
   run(Policy::least_load, 10s);
@@ -244,6 +281,19 @@ TEST_F(Predicted, LearnsThatABusyWorkerStaysBusy) {
   ASSERT_TRUE(score.forecast_error());
   EXPECT_LT(score.forecast_error()->of_model, 0.05);
   EXPECT_NEAR(score.forecast_error()->of_connections, 0.215, 0.03);  // the costs' own spread
+}
+
+/// While a service fills, now one worker does something and now another.
+TEST_F(Predicted, IsNotMisledByWhatNextToNothingToDoLookedLike) {
+  start(8);
+  std::uniform_int_distribution<std::size_t> any{0, 7};
+  for (int turn = 0; turn < 10; ++turn) {
+    std::vector<double> costs(8, 0.005);
+    costs[any(random)] = 0.3;
+    run_noisily(costs, 0, 500ms);
+  }
+  run_noisily({0.2, 0.3, 0.4, 0.4, 0.5, 0.6, 0.7, 0.9}, 0.05, 5s);
+  EXPECT_GT(scores()[7], 60);
 }
 
 TEST_F(Predicted, LearnsToHeedConnectionsWhereBusyShareIsNoise) {
