@@ -69,7 +69,7 @@ struct ScoreOptions {
   Duration horizon = std::chrono::seconds{1};  // predictive forecasts the mean over it
   Duration average = std::chrono::seconds{2};  // time constant of what is measured
   Duration memory = std::chrono::minutes{1};   // time constant of what the model forgets
-  double prior = 3;                            // samples of busy workers that outweigh the prior
+  double prior = 10;                           // samples of busy workers that outweigh the prior
   double busy_part = 0.7;                      // of least-load's blend; the rest is connections
   std::uint64_t room = 0;                      // connections that a slot can have; 0: any number
 };
