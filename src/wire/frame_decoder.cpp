@@ -15,10 +15,6 @@ constexpr unsigned kRsv1 = 0x40;
 constexpr unsigned kOpcode = 0x0f;
 constexpr unsigned kControl = 0x08;  // of the opcode
 
-constexpr std::size_t kShortHeaderBytes = 2 + sizeof(MaskKey);
-constexpr std::byte kWholeText{kFin | static_cast<unsigned>(Opcode::text)};
-constexpr std::byte kWholeBinary{kFin | static_cast<unsigned>(Opcode::binary)};
-
 /// Bit n: opcode n has a meaning.
 constexpr unsigned kKnownOpcodes = 0b0000'0111'0000'0111;
 
@@ -43,13 +39,9 @@ FrameDecoder::FrameDecoder(Role role, std::uint64_t message_bytes_max, bool defl
 
 // Its arguments and its result stay in registers. What is stored in parts and loaded whole a moment
 // later, as a returned Event is, costs the processor more than the rest of this.
-WholeMessage FrameDecoder::next_whole(std::byte* at, const std::byte* end) noexcept {
+WholeMessage FrameDecoder::take_whole(std::byte* at, const std::byte* end) noexcept {
   const auto bytes = static_cast<std::size_t>(end - at);
-  if (role_ != Role::server || stage_ != Stage::header || header_bytes_ != 0 || inside_message() ||
-      bytes < kShortHeaderBytes)
-    return {};
-  const bool is_text = at[0] == kWholeText;
-  if (!is_text && at[0] != kWholeBinary) return {};
+  const bool is_text = *at == kWholeText;
   std::size_t length = to_unsigned(at[1]) ^ kMasked;  // too large for one without a mask
   std::size_t header = kShortHeaderBytes;
   if (length == kLength16) {

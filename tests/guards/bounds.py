@@ -18,13 +18,13 @@ class Bound:
 # Instructions a message, GCC 12 -O3, AVX2: exact on any machine, so 10 % above.
 CODEC_UNIT = "instructions a message"
 CODEC = {
-    "text of 64 B": Bound(341, 375),
-    "text of 64 B, 16 in a buffer": Bound(242, 266),
-    "text of 1 KiB": Bound(461, 507),
-    "text of 1,023 B, Japanese": Bound(8_793, 9_700),
+    "text of 64 B": Bound(265, 292),
+    "text of 64 B, 16 in a buffer": Bound(154, 169),
+    "text of 1 KiB": Bound(384, 422),
+    "text of 1,023 B, Japanese": Bound(8_716, 9_588),
     # An instruction a vector more than it needs: unmasking looks for ASCII in passing, for text.
-    "binary of 16 KiB": Bound(2_260, 2_486),
-    "ping of 4 B": Bound(391, 430),
+    "binary of 16 KiB": Bound(2_184, 2_402),
+    "ping of 4 B": Bound(420, 462),
     "upgrade of a browser": Bound(12_765, 14_040),
 }
 

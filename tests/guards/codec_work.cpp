@@ -25,16 +25,25 @@ namespace {
 
 // --- what is counted -----------------------------------------------------------------------------
 
-/// Decodes what a client sent, unmasks and validates it, and writes the header of each echo and
-/// each pong. Copying the payload behind that is the session's. Returns how many were answered.
+/// Decodes what a client sent as sessions do, unmasks and validates it, and writes the header of
+/// each echo and each pong. Copying the payload behind that is the session's. Returns how many were
+/// answered.
 std::size_t answer_frames(std::span<Bytes> buffers) {
   FrameDecoder decoder{Role::server, 1U << 20};
   Header header;
   std::size_t answered = 0;
   for (Bytes& buffer : buffers) {
     std::span<std::byte> in{buffer};
-    for (Event event = decoder.next(in); event.kind != Event::Kind::need_more;
-         event = decoder.next(in)) {
+    while (true) {
+      std::byte* const end = in.data() + in.size();
+      if (const WholeMessage whole = decoder.next_whole(in.data(), end); whole.begin != nullptr) {
+        in = {whole.begin + whole.size, end};
+        put_server_header(header.data(), whole.opcode, whole.size);
+        ++answered;
+        continue;
+      }
+      const Event event = decoder.next(in);
+      if (event.kind == Event::Kind::need_more) break;
       const bool message = event.kind == Event::Kind::data && event.first && event.last;
       if (!message && event.kind != Event::Kind::ping) return 0;
       encode_header(header, message ? event.opcode : Opcode::pong, true, event.bytes.size());

@@ -145,7 +145,9 @@ class FrameDecoder {
   /// The ordinary case by itself, for its speed: a message that the input from `at` to `end` begins
   /// with, whole, in one frame of at most 65,535 bytes, uncompressed. Of anything else and of every
   /// defect it says nothing and leaves all as it was: next() does.
-  [[nodiscard]] WholeMessage next_whole(std::byte* at, const std::byte* end) noexcept;
+  [[nodiscard]] WholeMessage next_whole(std::byte* at, const std::byte* end) noexcept {
+    return may_be_whole(at, end) ? take_whole(at, end) : WholeMessage{};
+  }
 
   [[nodiscard]] bool finished() const noexcept { return stage_ == Stage::finished; }
 
@@ -175,7 +177,16 @@ class FrameDecoder {
 
  private:
   using ControlPayload = std::array<std::byte, kControlPayloadBytesMax>;
+  static constexpr std::size_t kShortHeaderBytes = 2 + sizeof(MaskKey);
+  static constexpr std::byte kWholeText{0x80 | static_cast<unsigned>(Opcode::text)};  // and FIN
+  static constexpr std::byte kWholeBinary{0x80 | static_cast<unsigned>(Opcode::binary)};
 
+  [[nodiscard]] bool may_be_whole(const std::byte* at, const std::byte* end) const noexcept {
+    return role_ == Role::server && stage_ == Stage::header && header_bytes_ == 0 &&
+           !inside_message() && end - at >= static_cast<std::ptrdiff_t>(kShortHeaderBytes) &&
+           (*at == kWholeText || *at == kWholeBinary);
+  }
+  [[nodiscard]] WholeMessage take_whole(std::byte* at, const std::byte* end) noexcept;
   void load(const State& state);
   bool gather_header(std::span<std::byte>& in) noexcept;
   FrameError begin_frame(const std::byte* header) noexcept;
