@@ -1,10 +1,11 @@
 #include "echo_reader.h"
-#include "wrong.h"
 
 #include <fmt/format.h>
 #include <zlib.h>
 
 #include <algorithm>
+
+#include "wrong.h"
 
 namespace weir::bench {
 namespace {

@@ -1,11 +1,12 @@
 #include "message_pool.h"
-#include "wrong.h"
 
 #include <fmt/format.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <random>
+
+#include "wrong.h"
 
 namespace weir::bench {
 namespace {

@@ -142,11 +142,9 @@ void Sessions::take_plaintext(Session& session, std::span<std::byte> in, Instant
 void Sessions::take_frames(Session& session, std::span<std::byte> in, Instant now) {
   // The state changes under us when a handler closes: then data is dropped, and what counts is
   // the peer's own close.
-  while (session.state == State::open || session.state == State::closing) {
-    if (session.state == State::open) {
-      in = take_whole_messages(session, in);
-      if (session.state != State::open) continue;
-    }
+  while (true) {
+    in = take_whole_messages(session, in);
+    if (session.state != State::open && session.state != State::closing) return;
     const Event event = session.decoder.next(in);
     switch (event.kind) {
       case Event::Kind::need_more: return;
@@ -173,8 +171,7 @@ std::span<std::byte> Sessions::take_whole_messages(Session& session, std::span<s
     const wire::WholeMessage whole = session.decoder.next_whole(at, end);
     if (whole.begin == nullptr) break;
     at = whole.begin + whole.size;
-    if (!within_rate(session)) break;
-    deliver(session, whole.opcode, {whole.begin, whole.size});
+    if (within_rate(session)) deliver(session, whole.opcode, {whole.begin, whole.size});
   }
   return {at, end};
 }
