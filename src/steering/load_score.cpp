@@ -118,7 +118,9 @@ void LoadScore::measure(Slot& slot, const LoadReading& reading, double tick) con
 }
 
 /// Puts each slot's measures in relation to the mean of those that serve. A share of busy time is
-/// of a whole core whatever the slot's weight; connections and traffic are for the weight.
+/// of a whole core whatever the slot's weight; connections and traffic are for the weight. What a
+/// measure says beyond connections it says of those that it was taken of: of a service that has
+/// just filled, or of a slot that has just begun, that is a small part.
 void LoadScore::relate(std::span<const LoadReading> readings) {
   Measures sums{};
   double load = 0;
@@ -133,6 +135,7 @@ void LoadScore::relate(std::span<const LoadReading> readings) {
   }
   mean_load_ = ratio(load, weights, 0);
   mean_busy_ = ratio(sums[kBusy], slots, 0);
+  const double measured = std::min(1.0, ratio(sums[kLoad], load, 0));
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     if (!slot.known) continue;
@@ -143,9 +146,10 @@ void LoadScore::relate(std::span<const LoadReading> readings) {
     const double now =
         ratio(static_cast<double>(readings[i].load) / readings[i].weight, mean_load_, 1);
     const double then = relative(kLoad, now);
+    const double part = measured * slot.weight_sum;
     slot.inputs[kLoad] = now;
     for (const Measure k : {kBusy, kMessages, kBytes})
-      slot.inputs[k] = std::max(0.0, relative(k, then) + now - then);
+      slot.inputs[k] = std::max(0.0, now + part * (relative(k, then) - then));
   }
 }
 
@@ -194,7 +198,9 @@ void LoadScore::learn(Instant now) {
 }
 
 /// What came is the busy share since the forecast, and how much the backlog grew, less what came of
-/// connections that were steered there after it: they are counted by the key, at the mean cost.
+/// connections that were steered there after it: they are counted by the key, at the mean cost. All
+/// that in relation to the mean of then, as the forecast: of a service that has grown since, what
+/// was there then is a part, and an error weighs as much less.
 void LoadScore::compare(const Round& round, double elapsed) {
   const std::size_t slots = std::min(round.slots.size(), slots_.size());
   const auto still_known = [&](std::size_t i) {
@@ -204,23 +210,31 @@ void LoadScore::compare(const Round& round, double elapsed) {
     const Forecast& then = round.slots[i];
     return slots_[i].busy_s - then.busy_s + slots_[i].backlog_s - then.backlog_s;
   };
-  double mean = 0;
+  const auto came_since = [&](std::size_t i) {  // on average
+    return (slots_[i].load_s - round.slots[i].load_s) / elapsed - round.slots[i].load;
+  };
+  double asked = 0;
+  double came = 0;
   double counted = 0;
+  double weights = 0;
   for (std::size_t i = 0; i < slots; ++i) {
     if (!still_known(i)) continue;
-    mean += asked_since(i) / elapsed;
+    asked += asked_since(i) / elapsed;
+    came += came_since(i);
     counted += 1;
+    weights += slots_[i].last.weight;
   }
-  mean = ratio(mean, counted, 0);
+  const double mean = ratio(asked, counted, 0);
   if (mean < kBusyFloor || round.mean_load <= 0) return;
+  const double grown = std::max(0.0, 1 + ratio(came, weights, 0) / round.mean_load);
+  const double weighs = mean / std::max(1.0, grown);  // a unit of outcome, in busy share
   for (std::size_t i = 0; i < slots; ++i) {
     if (!still_known(i)) continue;
     const Forecast& then = round.slots[i];
-    const double busy = asked_since(i) / elapsed;
-    const double came = (slots_[i].load_s - then.load_s) / elapsed - then.load;
-    const double outcome = busy / mean - came / slots_[i].last.weight / round.mean_load;
-    model_.learn(then.inputs, outcome, mean * mean);
-    const auto square = [mean](double error) { return error * error * mean * mean; };
+    const double outcome = asked_since(i) / elapsed / mean * grown -
+                           came_since(i) / slots_[i].last.weight / round.mean_load;
+    model_.learn(then.inputs, outcome, weighs * weighs);
+    const auto square = [weighs](double error) { return error * error * weighs * weighs; };
     model_squares_ += square(outcome - then.busy);
     connections_squares_ += square(outcome - then.inputs[kLoad]);
     compared_ += 1;

@@ -142,6 +142,35 @@ TEST_F(Scored, ConnectionsThatJustCameCountBeforeTheyDoAnything) {
   }
 }
 
+/// Or what a burst looks like in its first 100 ms would decide where the rest of it goes.
+TEST_F(Scored, WhatWasMeasuredOfFewIsNotSaidOfManyThatCame) {
+  const auto bias_of_the_busiest = [this](Policy policy, Duration before) {
+    start(4);
+    for (Doing& each : doing) each = {.load = 10, .busy = 0.4, .messages = 0};
+    doing[3].busy = 0.8;
+    run(policy, before);
+    for (Doing& each : doing) each.load = 1'000;
+    tick(policy);
+    return biases[3];
+  };
+  for (const Policy policy : kBoth) {
+    EXPECT_LT(bias_of_the_busiest(policy, 1s), 50) << "has just begun";
+    EXPECT_LT(bias_of_the_busiest(policy, 20s), 50) << "had little to do";
+    run(policy, 20s);
+    EXPECT_GT(biases[3], 1'000 * 0.7 * 0.4 / 0.5 - 50) << "since then measured of all of them";
+  }
+}
+
+TEST_F(Scored, WhatIsLeftOfAServiceThatEmptiesWeighsWhatItDid) {
+  start(4);
+  for (Doing& each : doing) each.busy = 0.4;
+  doing[3].busy = 0.8;
+  run(Policy::least_load, 30s);
+  for (Doing& each : doing) each.load = 20;
+  tick(Policy::least_load);
+  EXPECT_NEAR(scores()[3], 20 * 0.7 * 0.4 / 0.5, 1);
+}
+
 TEST_F(Scored, CostlyTurnsThatReportLateWeighWhatTheyCost) {
   start(2);
   doing[1].busy = 0;
@@ -154,23 +183,26 @@ TEST_F(Scored, CostlyTurnsThatReportLateWeighWhatTheyCost) {
   EXPECT_LT(std::abs(scores()[1] - scores()[0]), 15);
 }
 
-TEST_F(Scored, ATurnUnderWayIsSeenAndCountsOnce) {
-  const ScoreOptions without_backlog{.average = std::chrono::hours{1}};
+TEST_F(Scored, ATurnUnderWayIsSeen) {
+  start(2, {.average = 2s, .busy_part = 0.5});
+  for (Doing& each : doing) each.busy = 0.8;
+  run(Policy::least_load, 20s);
+  doing[1] = {.busy = 0, .turns = 0, .at_it = true};
+  run(Policy::least_load, 1s);
+  // Its average has risen from 0.8 towards 1 by 0.39 of the way, and it is 1 s behind, of 2 s.
+  EXPECT_NEAR(scores()[1], 100 * 0.5 * (0.88 + 0.5 - 0.8) / ((0.88 + 0.5 + 0.8) / 2), 1.5);
+}
+
+TEST_F(Scored, ATurnThatWasSeenUnderWayCountsOnce) {
+  const ScoreOptions without_backlog{.average = 10min};
   start(2, without_backlog);
   doing[0] = {.busy = 0.8, .turns = 1};
-  doing[1].turns = 1;
-  for (int round = 0; round < 10; ++round) {  // one turn of 400 ms in every 500
-    doing[1].busy = 0;
-    doing[1].turns = 0;
-    doing[1].at_it = true;
+  for (int round = 0; round < 3'600; ++round) {  // one turn of 400 ms in every 500
+    doing[1] = {.busy = 0, .turns = 0, .at_it = true};
     run(Policy::least_load, 300ms);
-    EXPECT_NEAR(scores()[0] - scores()[1], 0, 20) << "looks idle until it ends";
-    doing[1].at_it = false;
-    doing[1].turns = 1;
-    doing[1].busy = 4;
+    doing[1] = {.busy = 4, .turns = 1};
     tick(Policy::least_load);
-    doing[1].turns = 0;
-    doing[1].busy = 0;
+    doing[1] = {.busy = 0, .turns = 0};
     tick(Policy::least_load);
   }
   EXPECT_NEAR(scores()[0] - scores()[1], 0, 1);
@@ -294,6 +326,19 @@ TEST_F(Predicted, IsNotMisledByWhatNextToNothingToDoLookedLike) {
   }
   run_noisily({0.2, 0.3, 0.4, 0.4, 0.5, 0.6, 0.7, 0.9}, 0.05, 5s);
   EXPECT_GT(scores()[7], 60);
+}
+
+/// Fifty times what was there at a forecast comes within its horizon.
+TEST_F(Predicted, IsNotMisledByWhatAServiceThatFillsLookedLike) {
+  start(8);
+  const std::vector<double> costs{0.2, 0.3, 0.4, 0.4, 0.5, 0.6, 0.7, 0.9};
+  for (std::uint64_t load = 2; load <= 100; load += 7) {
+    for (Doing& each : doing) each.load = load;
+    run_noisily(costs, 0.05, 100ms);
+  }
+  run_noisily(costs, 0.05, 5s);
+  EXPECT_GT(scores()[7], 60);
+  EXPECT_LT(score.forecast_error()->of_model, 0.15);
 }
 
 TEST_F(Predicted, LearnsToHeedConnectionsWhereBusyShareIsNoise) {
