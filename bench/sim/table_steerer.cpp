@@ -84,8 +84,11 @@ void TableSteerer::tick(Nanoseconds now) {
   if (!is_scored(policy_)) return;
   readings_.clear();
   const Instant at = instant(now + kBegan);
-  for (std::uint32_t slot = 0; slot < table_.slots(); ++slot)
+  for (std::uint32_t slot = 0; slot < table_.slots(); ++slot) {
+    weir_row& row = slots_[slot].row();
+    if (row.awake_at_ns == to_ns(instant(kAsleep))) row.loops += 1;  // it has woken itself since
     readings_.push_back(steering::reading_of(table_.snapshot(slot), at));
+  }
   table_.publish_biases(at, score_.observe(at, readings_, policy_));
 }
 

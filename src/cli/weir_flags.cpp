@@ -195,7 +195,8 @@ std::vector<Row<Options>> tls() {
         .accepts = "a time from 1s to 24h",
         .help = "draw a new key for session tickets this often",
         .manual = "A session resumes, on any worker, by a ticket of this key or of the two before "
-                  "it."},
+                  "it.",
+        .reloads = true},
        set_duration<&Options::tls_ticket_rotation, 1'000, kDay, Zero::refused>},
   };
 }

@@ -81,7 +81,10 @@ Result<std::string> Reloader::take_over() {
     if (auto begun = master_.set_workers(plan->master.workers); !begun) return begun.error();
 
   for (const std::string& warning : options->warnings) spdlog::warn("{}", warning);
-  if (tls_ != nullptr) tls_->publish(credentials);
+  if (tls_ != nullptr) {
+    tls_->publish(credentials);
+    tls_->rotate_every(plan->tls_ticket_rotation);
+  }
   std::size_t told_later = 0;
   if (!changes.empty()) {
     plan_.worker.rules = plan->worker.rules;

@@ -65,10 +65,15 @@ void TlsKeeper::publish(const std::vector<tls::Credential>& credentials) {
   assert(published);
 }
 
+void TlsKeeper::rotate_every(Duration rotation) {
+  if (std::exchange(rotation_, rotation) != rotation) await_rotation();
+}
+
 void TlsKeeper::await_rotation() {
-  timer_.expires_after(rotation_);
+  timer_.expires_at(drawn_at_ + rotation_);
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
+    drawn_at_ = monotonic_now();
     vault_.rotate_tickets();
     spdlog::debug("a new key for session tickets");
     await_rotation();

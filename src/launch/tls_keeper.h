@@ -30,6 +30,8 @@ class TlsKeeper {
       const std::vector<tls::CredentialFiles>& files) const;
   /// From here on new connections get this, which read() has returned.
   void publish(const std::vector<tls::Credential>& credentials);
+  /// The next key for tickets is drawn once the newest is that old: at once, should it be already.
+  void rotate_every(Duration rotation);
 
   [[nodiscard]] tls::Vault& vault() noexcept { return vault_; }
 
@@ -38,6 +40,7 @@ class TlsKeeper {
   void await_rotation();
 
   Duration rotation_;
+  Instant drawn_at_ = monotonic_now();  // the newest key, or handed over by the weir before
   tls::Vault vault_;
   boost::asio::steady_timer timer_;
 };

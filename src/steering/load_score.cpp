@@ -10,8 +10,6 @@ namespace {
 /// Busy time that is reported all at once, more than the tick had, is spread over the next ticks,
 /// so that it weighs what it cost; longer than this it was a hang.
 constexpr double kOwedMax = 1;  // seconds
-/// Who ended no turn for longer than this sleeps, or hangs: either way no backlog is known of it.
-constexpr double kTurnMax = 1;  // seconds
 /// Forecasts compared before the model is heeded.
 constexpr double kComparedMin = 50;
 /// How much better than connections alone, of their squared error, the model must be to count in
@@ -89,6 +87,13 @@ void LoadScore::measure(Slot& slot, const LoadReading& reading, double tick) con
     slot = Slot{.last = reading, .life = slot.life + 1};
     return;
   }
+  const std::uint64_t turns = reading.turns - last.turns;
+  slot.load_s += static_cast<double>(reading.load) * tick;
+  if (turns == 0 && reading.turn_ns == 0) {
+    slot.unheard_s += tick;
+    return;
+  }
+  tick += std::exchange(slot.unheard_s, 0);
   slot.known = true;
   // A turn of a second under overload must not look like sleep until it ends; what was counted of
   // it on its way does not count again then.
@@ -98,7 +103,6 @@ void LoadScore::measure(Slot& slot, const LoadReading& reading, double tick) con
   const double busy = std::min(slot.owed_s, tick);
   slot.owed_s -= busy;
   slot.busy_s += busy;
-  slot.load_s += static_cast<double>(reading.load) * tick;
 
   const Measures measured{static_cast<double>(reading.load), busy / tick,
                           static_cast<double>(reading.messages - last.messages) / tick,
@@ -107,13 +111,9 @@ void LoadScore::measure(Slot& slot, const LoadReading& reading, double tick) con
   for (std::size_t k = 0; k < kMeasures; ++k) slot.sums[k] += taken * (measured[k] - slot.sums[k]);
   slot.weight_sum += taken * (1 - slot.weight_sum);
 
-  const std::uint64_t turns = reading.turns - last.turns;
-  slot.turned_s = turns > 0 ? 0 : slot.turned_s + tick;
   if (turns > 0)
     slot.backlog_s =
         static_cast<double>(reading.busy_ns - last.busy_ns) * 1e-9 / static_cast<double>(turns);
-  else if (slot.turned_s > kTurnMax && reading.turn_ns == 0)
-    slot.backlog_s = 0;
   slot.backlog_s = std::max(slot.backlog_s, static_cast<double>(reading.turn_ns) * 1e-9);
 }
 

@@ -569,6 +569,14 @@ class CertificatesTest(ReloadTest):
         self.assertEqual(server.status()["policy"], "least-connections")
         self.assertTrue(self.served(server, "b"))
 
+    def test_keys_for_tickets_are_drawn_as_often_as_the_new_interval_says(self):
+        made = Certificates(self).make("a")
+        files = {"tls-cert": made.cert("a"), "tls-key": made.key("a")}
+        server = self.start(files, listen=("tls:127.0.0.1:0",), workers=2)
+        said = self.reload(server, {"tls-ticket-rotation": "1s"})
+        self.assertIn("--tls-ticket-rotation 1s (was 1h)", said)
+        server.await_log("a new key for session tickets", 1)
+
 
 if __name__ == "__main__":
     main()

@@ -50,7 +50,7 @@
 #include <linux/types.h>
 
 #define WEIR_TABLE_MAGIC 0x72696577u /* "weir" */
-#define WEIR_TABLE_VERSION 4u        /* raise with every change of layout or meaning */
+#define WEIR_TABLE_VERSION 5u        /* raise with every change of layout or meaning */
 
 #define WEIR_SLOTS_MAX 1024u
 #define WEIR_SLOT_MASK 1023u

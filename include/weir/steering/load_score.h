@@ -29,6 +29,10 @@
 // number of completions alone does not say: one may be a whole request, or a sixteenth of a
 // message.)
 //
+// A worker wakes many times a tick, or at least once when it has nothing to do (weir/server/worker.h).
+// One that did not, as when it is stopped in its sleep, says nothing: for idle it must not be taken,
+// or the next connections would all go there until it is found hung. The time counts once it wakes.
+//
 // With too little evidence both are least-connections: while the mean busy share is below
 // kBusyFloor, there is nothing to balance; predictive also while its forecasts were no better than
 // connections alone would have been. Near the end of the room that slots have for connections the
@@ -115,7 +119,7 @@ class LoadScore {
     double busy_s = 0;      // busy time, ever, without what is owed
     double load_s = 0;      // connections x seconds, ever
     double backlog_s = 0;   // what waits when a turn begins, as the time it takes
-    double turned_s = 0;    // since the last tick in which a turn ended
+    double unheard_s = 0;   // up to the last tick: it did not wake since
     Measures sums{};        // exponentially weighted: connections, busy share, messages/s, bytes/s
     double weight_sum = 0;  // of what `sums` has taken in, 0..1
     Measures inputs{};      // of the model: `sums` in relation to the other slots'

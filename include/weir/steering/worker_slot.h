@@ -79,9 +79,13 @@ class WorkerSlot {
   /// Call whenever the loop wakes: the proof that this worker does not hang.
   void woke(Instant now) noexcept {
     Word{row().awake_at_ns}.store(to_ns(now), std::memory_order_relaxed);
-    if (!owns_) return;
-    // The program may set the bit from an older awake_at just after this look: the next wake, at
-    // most a third of the threshold away, clears it.
+    // The key's line is one that eight slots share, and which every SYN and end writes to: a loop
+    // that wakes for each message must not read it each time. Who slept over the threshold comes
+    // to look at once. The program may set the bit from an older awake_at just after a look: the
+    // next one that is due, at most a third of the threshold away, clears it.
+    const auto since = static_cast<std::uint64_t>((now - looked_at_).count());
+    if (!owns_ || since < kLookEveryNs) return;
+    looked_at_ = now;
     if ((Word{key()}.load(std::memory_order_relaxed) & WEIR_KEY_HUNG) != 0)
       Word{key()}.fetch_and(~static_cast<__u64>(WEIR_KEY_HUNG), std::memory_order_relaxed);
   }
@@ -184,10 +188,14 @@ class WorkerSlot {
     return true;
   }
 
+  /// Between two looks of woke() at the key: less than the least hang threshold, 1 ms.
+  static constexpr std::uint64_t kLookEveryNs = 500'000;
+
   weir_table* table_;
   std::uint32_t slot_;
   Counting counting_;
   bool owns_;
+  Instant looked_at_{};
   weir_row own_{};  // while the slot is another's
 };
 

@@ -148,6 +148,7 @@ TEST(Changes, OnlyWhatIsTakenOverReloads) {
                                                     "compression-window",
                                                     "tls-cert",
                                                     "tls-key",
+                                       "tls-ticket-rotation",
                                                     "workers",
                                                     "hang-threshold",
                                                     "hang-kill",

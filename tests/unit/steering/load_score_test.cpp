@@ -214,11 +214,37 @@ TEST_F(Scored, ATurnUnderWayIsABacklogOfItsLength) {
   doing[1].busy = 0;
   doing[1].turns = 0;
   doing[1].at_it = true;
-  run(Policy::least_load, 4s);  // longer than who ends no turn is taken for asleep
+  run(Policy::least_load, 4s);
   EXPECT_GT(scores()[1], 40);
   doing[1].at_it = false;
+  doing[1].turns = 1;
   run(Policy::least_load, 20s);
   EXPECT_LT(scores()[1], 1);
+}
+
+/// Or the next connections would all go there until it is found hung.
+TEST_F(Scored, AWorkerThatDoesNotWakeIsNotTakenForIdle) {
+  for (const Policy policy : kBoth) {
+    start(4);
+    run(policy, 20s);
+    doing[1] = {.busy = 0, .messages = 0, .turns = 0};
+    for (int ticks = 0; ticks < 3; ++ticks) {
+      tick(policy);
+      expect_no_biases();
+    }
+  }
+}
+
+TEST_F(Scored, TheTimeInWhichAWorkerDidNotWakeCountsOnceItDoes) {
+  start(4, {.busy_part = 0.5});
+  run(Policy::least_load, 20s);
+  doing[1] = {.busy = 0, .turns = 0};
+  run(Policy::least_load, 2s);
+  doing[1] = {.busy = 0, .turns = 1};
+  tick(Policy::least_load);
+  // 2.1 s of idleness leave 0.35 of the average.
+  const double mean = 0.5 * (3 + 0.35) / 4;
+  EXPECT_NEAR(scores()[0], 100 * 0.5 * (0.5 - 0.5 * 0.35) / mean, 1);
 }
 
 TEST_F(Scored, AHangOfMinutesIsNotTakenForLoad) {

@@ -57,6 +57,22 @@ TEST_F(Slot, WakingClearsTheHungBitAndNothingElse) {
   EXPECT_EQ(seen.load, 3U);
 }
 
+TEST_F(Slot, AWorkerThatWakesOftenLooksAtItsKeyNowAndThen) {
+  using namespace std::chrono_literals;
+  configure(1, Policy::least_connections);
+  WorkerSlot slot = worker(0);
+  const auto found_hung_at = [&](Instant at) {
+    raw.key[0] |= WEIR_KEY_HUNG;
+    slot.woke(at);
+    return table.snapshot(0).hung;
+  };
+  EXPECT_FALSE(found_hung_at(Instant{10s}));
+  EXPECT_TRUE(found_hung_at(Instant{10s + 499us}));
+  EXPECT_FALSE(found_hung_at(Instant{10s + 500us}));
+  EXPECT_TRUE(found_hung_at(Instant{10s + 999us}));
+  EXPECT_FALSE(found_hung_at(Instant{10s + 2ms})) << "over the least threshold";
+}
+
 TEST_F(Slot, IsTakenOnceByAWorkerWhoseMasterIsInCharge) {
   configure(1, Policy::least_connections);
   using Standing = WorkerSlot::Standing;
