@@ -4,49 +4,53 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 #include "weir/base/units.h"
 
 namespace weir::cli {
 namespace {
 
-using Refusal = std::optional<Refused>;
+/// What is wrong, and with which flag, whose place leads the line.
+struct Contradiction {
+  std::string_view flag;
+  std::string what;
+};
+using Finding = std::optional<Contradiction>;
 using std::chrono::nanoseconds;
 
 /// Port 0 may stand any number of times: each is another port.
-Refusal check_listen(const Options& options) {
+Finding check_listen(const Options& options) {
   for (auto a = options.listen.begin(); a != options.listen.end(); ++a)
     for (auto b = options.listen.begin(); b != a; ++b)
       if (a->address.port() != 0 && a->address.to_string() == b->address.to_string())
-        return Refused{
-            fmt::format("weir: --listen: {} is given twice: expected different addresses",
-                        a->address.to_string())};
+        return Contradiction{
+            "listen",
+            fmt::format("{} is given twice: expected different addresses", a->address.to_string())};
   return std::nullopt;
 }
 
 /// A PROXY header is believed, so it matters who sends it.
-Refusal check_proxy(Options& options) {
+Finding check_proxy(Options& options) {
   const bool taken = std::ranges::any_of(options.listen, &Listen::proxy);
   if (taken && options.proxy_from.empty())
-    return Refused{
-        "weir: --listen: proxy: needs --proxy-from: expected the networks of the proxies, such as "
-        "--proxy-from 10.0.0.0/8"};
+    return Contradiction{"listen",
+                         "proxy: needs --proxy-from: expected the networks of the proxies, such as "
+                         "--proxy-from 10.0.0.0/8"};
   if (!taken && !options.proxy_from.empty())
     options.warnings.push_back("--proxy-from changes nothing without a --listen proxy:");
   return std::nullopt;
 }
 
-Refusal check_tls(Options& options) {
+Finding check_tls(Options& options) {
   if (options.tls_certs.size() != options.tls_keys.size())
-    return Refused{
-        fmt::format("weir: --tls-key: {} for {} --tls-cert: expected one for each, in "
-                    "the same order",
-                    options.tls_keys.size(), options.tls_certs.size())};
+    return Contradiction{"tls-key", fmt::format("{} for {} --tls-cert: expected one for each, in "
+                                                "the same order",
+                                                options.tls_keys.size(), options.tls_certs.size())};
   const bool taken = std::ranges::any_of(options.listen, &Listen::tls);
   if (taken && options.tls_certs.empty())
-    return Refused{
-        "weir: --listen: tls: needs a certificate: expected --tls-cert FILE and "
-        "--tls-key FILE"};
+    return Contradiction{"listen",
+                         "tls: needs a certificate: expected --tls-cert FILE and --tls-key FILE"};
   if (!taken && !options.tls_certs.empty())
     options.warnings.push_back("--tls-cert changes nothing without a --listen tls:");
   return std::nullopt;
@@ -64,25 +68,25 @@ std::string list_of(const std::vector<int>& cpus) {
   return out;
 }
 
-Refusal check_pin(const Options& options, const Host& host, unsigned workers) {
+Finding check_pin(const Options& options, const Host& host, unsigned workers) {
   if (options.pin != Pin::list) return std::nullopt;
   for (const int cpu : options.pin_cpus)
     if (!std::binary_search(host.cpus.begin(), host.cpus.end(), cpu))
-      return Refused{fmt::format("weir: --pin: weir may not run on CPU {}: expected some of {}",
-                                 cpu, list_of(host.cpus))};
+      return Contradiction{"pin", fmt::format("weir may not run on CPU {}: expected some of {}",
+                                              cpu, list_of(host.cpus))};
   if (options.pin_cpus.size() < workers)
-    return Refused{
-        fmt::format("weir: --pin: too few CPUs, {} for {} workers: expected one for "
-                    "each worker, the same one again if need be",
-                    options.pin_cpus.size(), workers)};
+    return Contradiction{"pin", fmt::format("too few CPUs, {} for {} workers: expected one for "
+                                            "each worker, the same one again if need be",
+                                            options.pin_cpus.size(), workers)};
   return std::nullopt;
 }
 
-Refusal check_weights(Options& options, unsigned workers) {
+Finding check_weights(Options& options, unsigned workers) {
   if (options.weights.empty()) return std::nullopt;
   if (options.weights.size() != workers)
-    return Refused{
-        fmt::format("weir: --weights: {} for {}: expected one weight for each worker",
+    return Contradiction{
+        "weights",
+        fmt::format("{} for {}: expected one weight for each worker",
                     options.weights.size() == 1 ? std::string{"1 weight"}
                                                 : fmt::format("{} weights", options.weights.size()),
                     workers == 1 ? std::string{"1 worker"} : fmt::format("{} workers", workers))};
@@ -111,20 +115,19 @@ void check_local(Options& options, const Host& host, unsigned workers) {
                            : "with --pin none"));
 }
 
-Refusal check_timeouts(Options& options) {
+Finding check_timeouts(Options& options) {
   constexpr nanoseconds kPing = std::chrono::seconds{30};
   const nanoseconds idle = options.idle_timeout;
   if (!options.ping_interval)
     options.ping_interval = idle > nanoseconds{0} && idle <= kPing ? idle / 2 : kPing;
   const nanoseconds ping = *options.ping_interval;
   if (ping == nanoseconds{0} || idle == nanoseconds{0} || ping < idle) return std::nullopt;
-  return Refused{
-      fmt::format("weir: --ping-interval: {} is not accepted with --idle-timeout {}: "
-                  "expected less than that, or 0",
-                  format_duration(ping), format_duration(idle))};
+  return Contradiction{"ping-interval", fmt::format("{} is not accepted with --idle-timeout {}: "
+                                                    "expected less than that, or 0",
+                                                    format_duration(ping), format_duration(idle))};
 }
 
-Refusal check_hang(Options& options) {
+Finding check_hang(Options& options) {
   constexpr nanoseconds kKill = std::chrono::seconds{10};
   const nanoseconds threshold = options.hang_threshold;
   if (!options.hang_kill)
@@ -132,30 +135,39 @@ Refusal check_hang(Options& options) {
   const nanoseconds kill = *options.hang_kill;
   if (kill == nanoseconds{0}) return std::nullopt;
   if (threshold == nanoseconds{0})
-    return Refused{
-        fmt::format("weir: --hang-kill: {} is not accepted with --hang-threshold 0, which has "
-                    "workers give no signs of life: expected 0",
-                    format_duration(kill))};
+    return Contradiction{"hang-kill",
+                         fmt::format("{} is not accepted with --hang-threshold 0, which has "
+                                     "workers give no signs of life: expected 0",
+                                     format_duration(kill))};
   if (kill > threshold) return std::nullopt;
-  return Refused{
-      fmt::format("weir: --hang-kill: {} is not accepted with --hang-threshold {}: "
-                  "expected more than that, or 0",
-                  format_duration(kill), format_duration(threshold))};
+  return Contradiction{"hang-kill", fmt::format("{} is not accepted with --hang-threshold {}: "
+                                                "expected more than that, or 0",
+                                                format_duration(kill), format_duration(threshold))};
+}
+
+Finding contradiction(Options& options, const Host& host) {
+  const unsigned workers = worker_count(options, host);
+  if (auto found = check_listen(options)) return found;
+  if (auto found = check_pin(options, host, workers)) return found;
+  if (auto found = check_weights(options, workers)) return found;
+  check_local(options, host, workers);
+  check_hash_on(options);
+  if (auto found = check_proxy(options)) return found;
+  if (auto found = check_tls(options)) return found;
+  if (auto found = check_hang(options)) return found;
+  return check_timeouts(options);
 }
 
 }  // namespace
 
 std::optional<Refused> cross_check(Options& options, const Host& host) {
-  const unsigned workers = worker_count(options, host);
-  if (auto refused = check_listen(options)) return refused;
-  if (auto refused = check_pin(options, host, workers)) return refused;
-  if (auto refused = check_weights(options, workers)) return refused;
-  check_local(options, host, workers);
-  check_hash_on(options);
-  if (auto refused = check_proxy(options)) return refused;
-  if (auto refused = check_tls(options)) return refused;
-  if (auto refused = check_hang(options)) return refused;
-  return check_timeouts(options);
+  const Finding found = contradiction(options, host);
+  if (!found) return std::nullopt;
+  const auto place = options.places.find(found->flag);
+  return Refused{
+      fmt::format("weir: {}: {}",
+                  place != options.places.end() ? place->second : fmt::format("--{}", found->flag),
+                  found->what)};
 }
 
 }  // namespace weir::cli

@@ -8,8 +8,8 @@
 
 namespace weir::cli {
 
-/// Appends to options.warnings; the refusal says which flags contradict each other, and what
-/// would be accepted.
+/// Appends to options.warnings; the refusal says which flags contradict each other, where the first
+/// of them stands, and what would be accepted.
 [[nodiscard]] std::optional<Refused> cross_check(Options& options, const Host& host);
 
 }  // namespace weir::cli
