@@ -10,7 +10,9 @@
 //   cost, and the next tick needs only mend the difference.
 // - What is measured over the past (busy share, rates) is that of the connections which were there
 //   then. To it is added how many came or went since, or a slot that just got a thousand silent
-//   sessions would look idle until the average had caught up, and get the next thousand too.
+//   sessions would look idle until the average had caught up, and get the next thousand too. And of
+//   those that came it says nothing: or where a burst goes would hang on what its first 0.1 s
+//   looked like.
 //
 // The two policies differ in how the weight comes about:
 //   least-load   a fixed blend of connections and busy share.
@@ -29,9 +31,10 @@
 // number of completions alone does not say: one may be a whole request, or a sixteenth of a
 // message.)
 //
-// A worker wakes many times a tick, or at least once when it has nothing to do (weir/server/worker.h).
-// One that did not, as when it is stopped in its sleep, says nothing: for idle it must not be taken,
-// or the next connections would all go there until it is found hung. The time counts once it wakes.
+// A worker wakes many times a tick, or at least once when it has nothing to do
+// (weir/server/worker.h). One that did not, as when it is stopped in its sleep, says nothing: for
+// idle it must not be taken, or the next connections would all go there until it is found hung. The
+// time counts once it wakes.
 //
 // With too little evidence both are least-connections: while the mean busy share is below
 // kBusyFloor, there is nothing to balance; predictive also while its forecasts were no better than

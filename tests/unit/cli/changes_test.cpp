@@ -148,7 +148,7 @@ TEST(Changes, OnlyWhatIsTakenOverReloads) {
                                                     "compression-window",
                                                     "tls-cert",
                                                     "tls-key",
-                                       "tls-ticket-rotation",
+                                                    "tls-ticket-rotation",
                                                     "workers",
                                                     "hang-threshold",
                                                     "hang-kill",

@@ -51,10 +51,11 @@ TEST(CrossChecks, ContradictionsAreNamed) {
 
 TEST(CrossChecks, OfAFileTheLineIsNamed) {
   const ConfigFile file{"workers = 4\n\nweights = [4, 2, 1]\nhang-kill = 10ms\n"};
-  EXPECT_EQ(refused({"--config", file.path()}),
-            fmt::format("weir: {}:3: weights: 3 weights for 4 workers: expected one weight for each "
-                        "worker",
-                        file.path()));
+  EXPECT_EQ(
+      refused({"--config", file.path()}),
+      fmt::format("weir: {}:3: weights: 3 weights for 4 workers: expected one weight for each "
+                  "worker",
+                  file.path()));
   EXPECT_EQ(refused({"--config", file.path(), "--weights=1,1,1,1"}),
             fmt::format("weir: {}:4: hang-kill: 10ms is not accepted with --hang-threshold 50ms: "
                         "expected more than that, or 0",
