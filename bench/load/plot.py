@@ -21,9 +21,10 @@ def bars(title, groups, names, most=3.0):
     greatest. What is longer than `most` is cut, and says so."""
     left, unit, thick = 330, 220, 11
     body, y = [text(16, 24, title, more=' font-size="15"')], 34
-    across = max(1, int(unit * most) // 110) if len(names) > 6 else len(names)
+    place = 24 + 7 * max(map(len, names), default=0)  # of a name, with its colour
+    across = max(1, int(unit * most) // place)
     for i, name in enumerate(names):
-        x, y = left + 110 * (i % across), 34 + 16 * (i // across)
+        x, y = left + place * (i % across), 34 + 16 * (i // across)
         body.append(f'<rect x="{x}" y="{y}" width="10" height="10" fill="{COLOURS[i % len(COLOURS)]}"/>')
         body.append(text(x + 14, y + 9, name))
     y += 30

@@ -83,15 +83,19 @@ set title "connections: standard deviation over the workers"
 plot "{0}.dat" using 0:2:xtic(1) with boxes
 set title "busy share: standard deviation over the workers"
 plot "{0}.dat" using 0:3:xtic(1) with boxes
-set key top left
+set key outside right top
+set offsets 0.6, 0.6, 0, 0
+set style data points
+set pointsize 1.5
 set logscale y
+set format y "%g"
 set yrange [*:*]
-set title "delay of messages, us"
-plot "{0}.dat" using 0:4:xtic(1) with linespoints title "p50", \
-     "" using 0:5 with linespoints title "p99", "" using 0:6 with linespoints title "p99.9"
-set title "delay of connections until accepted, us"
-plot "{0}.dat" using 0:7:xtic(1) with linespoints title "p50", \
-     "" using 0:8 with linespoints title "p99", "" using 0:9 with linespoints title "p99.9"
+set title "delay of messages, ms"
+plot "{0}.dat" using 0:($4/1000):xtic(1) pt 5 title "p50", \
+     "" using 0:($5/1000) pt 7 title "p99", "" using 0:($6/1000) pt 9 title "p99.9"
+set title "delay of connections until accepted, ms"
+plot "{0}.dat" using 0:($7/1000):xtic(1) pt 5 title "p50", \
+     "" using 0:($8/1000) pt 7 title "p99", "" using 0:($9/1000) pt 9 title "p99.9"
 )";
 
 }  // namespace
