@@ -15,14 +15,14 @@ namespace {
 constexpr std::size_t kPoolBytesMax = 1U << 20;
 
 std::string text_of(std::size_t bytes, std::mt19937& random) {
-  static constexpr std::string_view kNames[] = {"alder", "birch", "cedar",
-                                                "larch", "maple", "rowan"};
+  static constexpr std::string_view names[] = {"alder", "birch", "cedar",
+                                               "larch", "maple", "rowan"};
   std::string text;
   text.reserve(bytes + 96);
   while (text.size() < bytes)
     fmt::format_to(std::back_inserter(text),
                    R"({{"id":{},"name":"{}","price":{}.{:02},"side":"{}"}},)", random() % 1'000'000,
-                   kNames[random() % std::size(kNames)], random() % 1'000, random() % 100,
+                   names[random() % std::size(names)], random() % 1'000, random() % 100,
                    random() % 2 == 0 ? "buy" : "sell");
   text.resize(bytes);
   return text;

@@ -149,7 +149,8 @@ class AnswerTest(ReloadTest):
             ({"max-message-size": "10", "steer": "round-robin", "idle-timeout": "1x"}, "idle-timeout",
              "'1x' is not accepted: expected 0, or a time from 1ms to 24h"),
             ({"idle-timeout": None, "colour": "red"}, None, "unknown key 'colour'"),
-            ({"colour": None, "weights": "1,2,3"}, None, "--weights: 3 weights for 2 workers"),
+            ({"colour": None, "weights": "1,2,3"}, "weights",
+             "3 weights for 2 workers: expected one weight for each worker"),
             ({"weights": None, "max-connections": "999999999"}, None, "--max-connections 999999999 needs"),
         )  # fmt: skip
         for turn, (settings, key, what) in enumerate(wrong):
