@@ -58,8 +58,8 @@ server::WorkerRules worker_rules(const cli::Options& options) {
 
 /// Places that the sessions of one worker can have: a descriptor each, and what the slab rounds up.
 std::uint32_t places_of(std::uint64_t descriptors) noexcept {
-  constexpr std::uint64_t kSlab = 256;
-  return static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptors + kSlab, 1U << 28));
+  constexpr std::uint64_t slab = 256;
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptors + slab, 1U << 28));
 }
 
 /// The CPU of each worker, by slot; empty where they are not pinned.

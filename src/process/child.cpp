@@ -43,6 +43,7 @@ void take_over_signals() noexcept {
 int run_successor(const std::string& program, const std::vector<std::string>& arguments,
                   int channel) noexcept {
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   close_all_but(std::array{channel});  // asio's sockets do not close on exec

@@ -134,6 +134,7 @@ Result<std::vector<UniqueFd>> open_group(SocketAddress& address, const std::vect
                              passed.size(), address.to_string(), slots),
                  "start as many workers, or have fewer passed"};
   std::vector<UniqueFd> group;
+  group.reserve(slots);
   for (const int fd : passed) group.emplace_back(fd);
   if (auto bound = bind_more(group, address, passed.size(), slots); !bound) return bound.error();
   // Also of those that were passed: it sets their backlog.

@@ -22,8 +22,8 @@ std::vector<std::int64_t> targets(std::span<const SlotLoad> loads, std::span<con
   }
   const auto rest = [&](std::size_t i) { return shares[i] - static_cast<double>(whole[i]); };
   std::ranges::sort(order, [&](std::size_t a, std::size_t b) {
-    constexpr double kEqual = 1e-6;
-    if (std::abs(rest(a) - rest(b)) > kEqual) return rest(a) > rest(b);
+    constexpr double equal = 1e-6;
+    if (std::abs(rest(a) - rest(b)) > equal) return rest(a) > rest(b);
     return loads[a].load > loads[b].load;
   });
   for (std::size_t i = 0; left > 0 && i < order.size(); ++i, --left) ++whole[order[i]];

@@ -30,9 +30,9 @@ std::string_view take_piece(std::string_view& list, char separator) noexcept {
 }
 
 std::string_view without_white_space(std::string_view text) noexcept {
-  constexpr std::string_view kWhiteSpace = " \t";
-  text.remove_prefix(std::min(text.find_first_not_of(kWhiteSpace), text.size()));
-  return text.substr(0, text.find_last_not_of(kWhiteSpace) + 1);
+  constexpr std::string_view white_space = " \t";
+  text.remove_prefix(std::min(text.find_first_not_of(white_space), text.size()));
+  return text.substr(0, text.find_last_not_of(white_space) + 1);
 }
 
 }  // namespace

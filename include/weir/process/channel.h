@@ -22,7 +22,7 @@ struct Frame {
   std::vector<UniqueFd> fds;
 };
 
-inline constexpr std::size_t kFrameBytesMax = 64 * 1'024;
+inline constexpr std::size_t kFrameBytesMax = std::size_t{64} * 1'024;
 /// What the kernel takes with one message (SCM_MAX_FD).
 inline constexpr std::size_t kFrameFdsMax = 253;
 

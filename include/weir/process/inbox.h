@@ -133,7 +133,7 @@ template <class Order>
 /// The reading end, used by one thread.
 class Inbox {
  public:
-  static constexpr std::size_t kInlineBytesMax = 64 * 1'024;
+  static constexpr std::size_t kInlineBytesMax = std::size_t{64} * 1'024;
 
   /// Borrows the descriptor.
   explicit Inbox(int reader);

@@ -248,15 +248,15 @@ class Sessions {
 
  private:
   friend class Peer;
-  static constexpr std::size_t kSlabChunk = 64;               // sessions allocated together
-  static constexpr std::size_t kRecordBytesMax = 16 * 1'024;  // plaintext of a TLS record
+  static constexpr std::size_t kSlabChunk = 64;           // sessions allocated together
+  static constexpr std::size_t kRecordBytesMax = 16_KiB;  // plaintext of a TLS record
   /// Before a gathered message, for the header that it is forwarded with.
   static constexpr std::size_t kHeadroom = wire::kServerHeaderBytesMax;
   static constexpr std::uint16_t kNoBuffer = std::numeric_limits<std::uint16_t>::max();
   static constexpr std::uint16_t kBulkBuffer = kNoBuffer - 1;
-  static constexpr std::size_t kBulkBytes = 512 * 1'024;  // of the large buffer
-  static constexpr std::uint8_t kSmallReadsMax = 64;      // in a row, and it was not bulk
-  static constexpr int kBulkReadsMax = 4;                 // of one session in one turn
+  static constexpr std::size_t kBulkBytes = 512_KiB;  // of the large buffer
+  static constexpr std::uint8_t kSmallReadsMax = 64;  // in a row, and it was not bulk
+  static constexpr int kBulkReadsMax = 4;             // of one session in one turn
   static constexpr std::int32_t kWhole = std::numeric_limits<std::int32_t>::max();
 
   /// What flush() is to send for one session, or has sent: frames that lie in a receive buffer,
