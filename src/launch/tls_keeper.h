@@ -40,7 +40,7 @@ class TlsKeeper {
   void await_rotation();
 
   Duration rotation_;
-  Instant drawn_at_ = monotonic_now();  // the newest key, or handed over by the weir before
+  Instant drawn_at_ = monotonic_now();  // the newest key, or taken over with it
   tls::Vault vault_;
   boost::asio::steady_timer timer_;
 };

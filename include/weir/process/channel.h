@@ -14,6 +14,7 @@
 #include "weir/base/clock.h"
 #include "weir/base/result.h"
 #include "weir/base/unique_fd.h"
+#include "weir/base/units.h"
 
 namespace weir::process {
 
@@ -22,7 +23,7 @@ struct Frame {
   std::vector<UniqueFd> fds;
 };
 
-inline constexpr std::size_t kFrameBytesMax = std::size_t{64} * 1'024;
+inline constexpr std::size_t kFrameBytesMax = 64_KiB;
 /// What the kernel takes with one message (SCM_MAX_FD).
 inline constexpr std::size_t kFrameFdsMax = 253;
 

@@ -20,6 +20,7 @@
 
 #include "weir/base/result.h"
 #include "weir/base/unique_fd.h"
+#include "weir/base/units.h"
 #include "weir/process/estate.h"
 #include "weir/process/recording.h"
 
@@ -133,7 +134,7 @@ template <class Order>
 /// The reading end, used by one thread.
 class Inbox {
  public:
-  static constexpr std::size_t kInlineBytesMax = std::size_t{64} * 1'024;
+  static constexpr std::size_t kInlineBytesMax = 64_KiB;
 
   /// Borrows the descriptor.
   explicit Inbox(int reader);

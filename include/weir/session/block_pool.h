@@ -12,6 +12,8 @@
 #include <span>
 #include <vector>
 
+#include "weir/base/units.h"
+
 namespace weir::session {
 
 /// A growing run of bytes. A plain value, for it sits in every session twice: who holds it gives
@@ -49,7 +51,7 @@ class BlockPool {
  private:
   static constexpr std::size_t kSmallest = 256;
   static constexpr std::size_t kClasses = 15;  // 256 B, 512 B ... 4 MiB
-  static constexpr std::size_t kLarge = std::size_t{128} * 1'024;
+  static constexpr std::size_t kLarge = 128_KiB;
   static constexpr std::size_t kKeptEach = 128;  // free blocks kept a class below that: 16 MiB
   static constexpr std::size_t kKeptLargeBytes = 8 << 20;  // and from there on together
 

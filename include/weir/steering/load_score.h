@@ -122,7 +122,7 @@ class LoadScore {
     double busy_s = 0;      // busy time, ever, without what is owed
     double load_s = 0;      // connections x seconds, ever
     double backlog_s = 0;   // what waits when a turn begins, as the time it takes
-    double unheard_s = 0;   // up to the last tick: it did not wake since
+    double unheard_s = 0;   // of the ticks since it was last found to have woken
     Measures sums{};        // exponentially weighted: connections, busy share, messages/s, bytes/s
     double weight_sum = 0;  // of what `sums` has taken in, 0..1
     Measures inputs{};      // of the model: `sums` in relation to the other slots'
