@@ -138,9 +138,14 @@ Worker::Worker(const WorkerOptions& options, process::WorkerSeat& seat, session:
 
 Worker::~Worker() = default;
 
+bool Worker::take_slot() {
+  if (!slot_.take({.pid = ::getpid(), .bank = seat_.bank})) return false;
+  begin_serving();
+  return true;
+}
+
 bool Worker::await_slot() {
-  const steering::Tenure self{.pid = ::getpid(), .bank = seat_.bank};
-  while (!slot_.take(self)) {
+  while (!take_slot()) {
     // Nothing wakes whoever waits for a word in memory; a look a millisecond is soon enough.
     if (const auto waited = ring_.submit_and_wait(kLookForSlot); !waited) {
       spdlog::critical("{}", to_string(waited.error()));
@@ -168,8 +173,7 @@ void Worker::begin_serving() {
 }
 
 int Worker::run() {
-  if (!await_slot()) return EXIT_SUCCESS;
-  begin_serving();
+  if (!slot_.owns() && !await_slot()) return EXIT_SUCCESS;
   while (!stop_now_) {
     // Flushing ends sessions too, and the sleep may be long: what that means comes before it.
     sessions_.flush(now_);
@@ -430,6 +434,9 @@ int run_worker(const WorkerOptions& options, process::WorkerSeat seat, session::
     return cannot(became.error());
   if (const auto inside = process::enter_sandbox(); !inside)
     spdlog::warn("serves without a system call filter: {}", to_string(inside.error()));
+  // Before anybody is told: what is steered to a worker that has not woken yet is steered past it,
+  // as past one that hangs.
+  (void)(*worker)->take_slot();
   seat.link.ready();
   return (*worker)->run();
 }

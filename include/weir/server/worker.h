@@ -91,9 +91,12 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
   ~Worker();
 
-  /// Waits until the slot is this worker's; then serves until a signal has had it drain: its
-  /// sessions are closed one after the other, spread over the drain timeout, and each has the close
-  /// timeout to answer. Returns the exit status.
+  /// Takes the slot, from which on it counts as awake. False: it is another's yet.
+  [[nodiscard]] bool take_slot();
+
+  /// Waits until the slot is this worker's, if it is not; then serves until a signal has had it
+  /// drain: its sessions are closed one after the other, spread over the drain timeout, and each
+  /// has the close timeout to answer. Returns the exit status.
   ///
   /// SIGTERM, with which the service ends: close 1001. While sessions are left it goes on
   /// accepting, to answer upgrades and health checks with 503. A second SIGTERM ends it at once.
