@@ -14,11 +14,12 @@ Result<BufferRing> BufferRing::create(Ring& ring, const BufferRingOptions& optio
   BufferRing made;
   made.options_ = options;
   void* mapping = ::mmap(nullptr, made.mapped_bytes(), PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping == MAP_FAILED)
     return os_error("mapping receive buffers", errno, "raise the memory limit");
   made.ring_ = static_cast<io_uring_buf_ring*>(mapping);
   made.memory_ = static_cast<std::byte*>(mapping) + made.ring_bytes();
+  made.populate();
 
   io_uring_buf_reg registration{};
   registration.ring_addr = reinterpret_cast<std::uintptr_t>(mapping);
@@ -49,6 +50,16 @@ BufferRing::BufferRing(BufferRing&& other) noexcept
 // which nothing is submitted; the pages stay pinned by the registration until then.
 BufferRing::~BufferRing() {
   if (ring_ != nullptr) ::munmap(ring_, mapped_bytes());
+}
+
+/// Writes to the first and the last byte of what a small message takes of each buffer, so that those
+/// pages are there.
+void BufferRing::populate() const noexcept {
+  const std::size_t small = std::min<std::size_t>(options_.buffer_bytes, kSmallBytes);
+  for (std::uint32_t i = 0; i < options_.buffers; ++i) {
+    const std::span buffer = bytes_of(static_cast<std::uint16_t>(i), small);
+    buffer.front() = buffer.back() = std::byte{};
+  }
 }
 
 void BufferRing::lend(std::uint16_t buffer) noexcept {

@@ -23,6 +23,10 @@ constexpr std::array kAllowedOps{IORING_OP_ACCEPT,       IORING_OP_RECV,   IORIN
                                  IORING_OP_POLL_ADD,     IORING_OP_READ,   IORING_OP_CLOSE,
                                  IORING_OP_ASYNC_CANCEL, IORING_OP_TIMEOUT};
 
+// Of Linux 6.15, which liburing 2.3 does not know yet.
+constexpr unsigned kFeatureNoIowait = 1U << 17;  // IORING_FEAT_NO_IOWAIT
+constexpr unsigned kEnterNoIowait = 1U << 7;     // IORING_ENTER_NO_IOWAIT
+
 constexpr std::uint8_t kAllowedSqeFlags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
 
 /// kernel.io_uring_disabled (6.6): 0 allowed, 1 only for its group, 2 for nobody.
@@ -108,11 +112,16 @@ Result<Ring> Ring::create(const RingOptions& options) {
   made.owned_ = true;
   constexpr unsigned features = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_CQE_SKIP;
   if ((params.features & features) != features) return setup_error(EINVAL);
+  made.enter_flags_ = IORING_ENTER_GETEVENTS;
+  if ((params.features & kFeatureNoIowait) != 0) made.enter_flags_ |= kEnterNoIowait;
   return made;
 }
 
 Ring::Ring(Ring&& other) noexcept
-    : ring_{other.ring_}, enters_{other.enters_}, owned_{std::exchange(other.owned_, false)} {}
+    : ring_{other.ring_},
+      enters_{other.enters_},
+      enter_flags_{other.enter_flags_},
+      owned_{std::exchange(other.owned_, false)} {}
 
 Ring::~Ring() {
   if (owned_) io_uring_queue_exit(&ring_);
@@ -123,7 +132,7 @@ Result<void> Ring::enable() noexcept {
   if (const int error = register_with(ring_, IORING_REGISTER_ENABLE_RINGS, nullptr, 0); error < 0)
     return os_error("enabling the io_uring", -error);
   // Saves a descriptor look-up per enter. Where it cannot be had, the ring works without it.
-  (void)io_uring_register_ring_fd(&ring_);
+  if (io_uring_register_ring_fd(&ring_) == 1) enter_flags_ |= IORING_ENTER_REGISTERED_RING;
   return {};
 }
 
@@ -213,15 +222,33 @@ void Ring::close(int fd) noexcept {
   quiet(sqe);
 }
 
+/// Shows the kernel what is queued; returns how much that is.
+unsigned Ring::publish() noexcept {
+  io_uring_sq& sq = ring_.sq;
+  const unsigned mask = *sq.kring_mask;
+  unsigned tail = *sq.ktail;  // this thread's own
+  for (; sq.sqe_head != sq.sqe_tail; ++sq.sqe_head) sq.array[tail++ & mask] = sq.sqe_head & mask;
+  std::atomic_ref{*sq.ktail}.store(tail, std::memory_order_release);
+  // Relaxed: the kernel moves it on only while this thread is inside.
+  return tail - std::atomic_ref{*sq.khead}.load(std::memory_order_relaxed);
+}
+
 Result<void> Ring::submit_and_wait(std::optional<Duration> timeout) noexcept {
-  __kernel_timespec spec = to_timespec(timeout.value_or(Duration::zero()));
-  io_uring_cqe* first = nullptr;
+  __kernel_timespec spec{};
+  io_uring_getevents_arg until{};
+  unsigned flags = enter_flags_;
+  if (timeout) {
+    spec = to_timespec(*timeout);
+    until.ts = reinterpret_cast<std::uintptr_t>(&spec);
+    flags |= IORING_ENTER_EXT_ARG;
+  }
   ++enters_;
   const int result =
-      io_uring_submit_and_wait_timeout(&ring_, &first, 1, timeout ? &spec : nullptr, nullptr);
+      io_uring_enter2(static_cast<unsigned>(ring_.enter_ring_fd), publish(), 1, flags,
+                      timeout ? reinterpret_cast<sigset_t*>(&until) : nullptr, sizeof until);
   // Relaxed: this thread's own system call wrote the flags.
-  const unsigned flags = std::atomic_ref{*ring_.sq.kflags}.load(std::memory_order_relaxed);
-  everything_answered_ = io_uring_sq_ready(&ring_) == 0 && (flags & IORING_SQ_CQ_OVERFLOW) == 0;
+  const unsigned seen = std::atomic_ref{*ring_.sq.kflags}.load(std::memory_order_relaxed);
+  everything_answered_ = io_uring_sq_ready(&ring_) == 0 && (seen & IORING_SQ_CQ_OVERFLOW) == 0;
   if (result >= 0) return {};
   switch (-result) {
     case ETIME:   // the timeout

@@ -12,6 +12,11 @@ CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_NET_ADMIN, CAP_IPC_LOCK = 5, 6, 7, 12, 14
 CAP_SYS_ADMIN, CAP_BPF = 21, 39
 
 
+def kernel():
+    """The running kernel's version: (6, 1), say."""
+    return tuple(int(number) for number in re.match(r"(\d+)\.(\d+)", os.uname().release).groups())
+
+
 def status(pid):
     """/proc/PID/status: a dict of its lines."""
     with open(f"/proc/{pid}/status", encoding="ascii") as file:

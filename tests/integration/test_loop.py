@@ -40,8 +40,8 @@ class Watch:
         self._process.terminate()
         self._process.communicate(timeout=PATIENCE)
         with self._file as file:
-            names = re.findall(r"^(\w+)\(", file.read(), re.MULTILINE)
-        return collections.Counter(names)
+            self.lines = file.read()
+        return collections.Counter(re.findall(r"^(\w+)\(", self.lines, re.MULTILINE))
 
 
 @unittest.skipUnless(shutil.which("strace"), "strace is not installed")
@@ -111,6 +111,20 @@ class LoopTest(WeirTest):
             calls = watch.end()
             if turn > 0:
                 self.assert_enters(calls, 1, began)
+
+    @unittest.skipUnless(proc.kernel() >= (6, 15), "an io_uring may not say so before Linux 6.15")
+    def test_waiting_for_clients_is_idleness_and_not_waiting_for_a_disk(self):
+        """Or a host whose workers have nothing to do would show as 100 % iowait."""
+        _, pid, peers = self.start(sessions=1)
+        watch = Watch(pid)
+        for _ in range(10):
+            self.send(peers[0])
+            self.receive(peers[0])
+        watch.end()
+        waits = re.findall(r"^io_uring_enter\(.*IORING_ENTER_GETEVENTS.*", watch.lines, re.MULTILINE)
+        self.assertGreaterEqual(len(waits), 10)
+        for call in waits:
+            self.assertRegex(call, r"\b(0x80|IORING_ENTER_NO_IOWAIT)\b")
 
     def test_an_idle_worker_only_gives_signs_of_life(self):
         """Nothing but the enters that prove it awake, three times per threshold, and a look at its

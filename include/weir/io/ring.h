@@ -6,6 +6,9 @@
 // whole. Plain descriptors, not direct ones: direct ones measured no faster and cannot be sent to
 // another process.
 //
+// Who waits in io_uring_enter counts as waiting for a disk: a host of idle workers would show as 100 %
+// "iowait". Since Linux 6.15 it may say that it does not, and so shows as idle.
+//
 // The ring starts disabled and restricted: before its first use it is told which operations it
 // may ever carry, so that a worker taken over by a hostile peer cannot open files or connect out
 // through it.
@@ -145,10 +148,12 @@ class Ring {
  private:
   Ring() noexcept = default;
   [[nodiscard]] io_uring_sqe& queue() noexcept;
+  [[nodiscard]] unsigned publish() noexcept;
 
   io_uring ring_{};
   __kernel_timespec timeout_{};  // read when the operation is submitted
   std::uint64_t enters_ = 0;
+  unsigned enter_flags_ = 0;  // of every submit_and_wait()
   bool everything_answered_ = true;
   bool owned_ = false;
 };
