@@ -52,8 +52,8 @@ BufferRing::~BufferRing() {
   if (ring_ != nullptr) ::munmap(ring_, mapped_bytes());
 }
 
-/// Writes to the first and the last byte of what a small message takes of each buffer, so that those
-/// pages are there.
+/// Writes to the first and the last byte of what a small message takes of each buffer, so that
+/// those pages are there.
 void BufferRing::populate() const noexcept {
   const std::size_t small = std::min<std::size_t>(options_.buffer_bytes, kSmallBytes);
   for (std::uint32_t i = 0; i < options_.buffers; ++i) {

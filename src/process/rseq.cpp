@@ -14,8 +14,8 @@ namespace weir::process {
 
 bool leave_rseq() noexcept {
   if (__rseq_size == 0) return false;
-  // What it was registered with: 32 bytes, the first layout's, or since glibc 2.40 as many of these as
-  // the kernel's fields take. Another length is refused.
+  // What it was registered with: 32 bytes, the first layout's, or since glibc 2.40 as many of these
+  // as the kernel's fields take. Another length is refused.
   constexpr unsigned kUnit = 32;
   const unsigned bytes = std::max((__rseq_size + kUnit - 1) / kUnit, 1U) * kUnit;
   char* const area = static_cast<char*>(__builtin_thread_pointer()) + __rseq_offset;

@@ -1,6 +1,10 @@
-// The validator's two speeds: whole blocks and whole sequences while there are enough bytes to
-// look at once, and step() for what a piece begins or ends inside of.
+// The validator's speeds: whole blocks of ASCII; simdjson's vectors from where a long piece is no
+// longer ASCII; whole sequences in a short one; and step() for what a piece begins or ends inside
+// of. simdjson is worth it from some 64 B on: 0.10 us for 1 KiB of German where sequences take
+// 0.41, but 23 ns for 16 B where they take 10.
 #include "weir/wire/utf8.h"
+
+#include <simdjson.h>
 
 #include <array>
 #include <bit>
@@ -89,6 +93,21 @@ const std::uint8_t* skip_sequences(const std::uint8_t* at, const std::uint8_t* e
   return at;
 }
 
+/// Where the last sequence begins that `end` cuts short, if it does; else `end`. Of the bytes
+/// before, whose sequences may be bad, none is open.
+const std::uint8_t* last_cut(const std::uint8_t* begin, const std::uint8_t* end) noexcept {
+  constexpr std::ptrdiff_t kCutBytesMax = 3;
+  for (std::ptrdiff_t back = 1; back <= kCutBytesMax && back <= end - begin; ++back) {
+    const std::uint8_t byte = *(end - back);
+    if ((byte & 0xc0) == 0x80) continue;
+    const std::uint8_t follow = lead(byte).continuation_bytes;
+    return follow != kBad && follow >= back ? end - back : end;
+  }
+  return end;
+}
+
+constexpr std::ptrdiff_t kVectorFrom = 64;
+
 }  // namespace
 
 bool Utf8Validator::step(std::uint8_t byte) noexcept {
@@ -118,7 +137,17 @@ bool Utf8Validator::feed(std::span<const std::byte> bytes) noexcept {
     while (pending_ != 0 && at < end) {
       if (!step(*at++)) return false;
     }
-    at = skip_sequences(skip_ascii(at, end), end);
+    at = skip_ascii(at, end);
+    if (end - at >= kVectorFrom) {
+      const std::uint8_t* const cut = last_cut(at, end);
+      const auto bytes_before = static_cast<std::size_t>(cut - at);
+      if (!simdjson::validate_utf8(reinterpret_cast<const char*>(at), bytes_before)) {
+        pending_ = kFailed;
+        return false;
+      }
+      at = cut;
+    }
+    at = skip_sequences(at, end);
     if (at == end) return true;
     // ASCII again, bad, or too near the end for skip_sequences().
     if (!step(*at++)) return false;

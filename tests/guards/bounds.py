@@ -21,7 +21,7 @@ CODEC = {
     "text of 64 B": Bound(265, 292),
     "text of 64 B, 16 in a buffer": Bound(154, 169),
     "text of 1 KiB": Bound(384, 422),
-    "text of 1,023 B, Japanese": Bound(8_716, 9_588),
+    "text of 1,023 B, Japanese": Bound(1_766, 1_943),
     # An instruction a vector more than it needs: unmasking looks for ASCII in passing, for text.
     "binary of 16 KiB": Bound(2_184, 2_402),
     "ping of 4 B": Bound(420, 462),

@@ -6,8 +6,8 @@
 // whole. Plain descriptors, not direct ones: direct ones measured no faster and cannot be sent to
 // another process.
 //
-// Who waits in io_uring_enter counts as waiting for a disk: a host of idle workers would show as 100 %
-// "iowait". Since Linux 6.15 it may say that it does not, and so shows as idle.
+// Who waits in io_uring_enter counts as waiting for a disk: a host of idle workers would show as
+// 100 % "iowait". Since Linux 6.15 it may say that it does not, and so shows as idle.
 //
 // The ring starts disabled and restricted: before its first use it is told which operations it
 // may ever carry, so that a worker taken over by a hostile peer cannot open files or connect out

@@ -47,8 +47,8 @@ extern "C" {
 /* Keys a scan step reads; WEIR_SLOTS_MAX is a multiple. Against 16, 32 takes 17 % off the program's
  * time at 1,024 slots, about 4 % at 64 and 256, and costs nothing at 2 (bench/README.md). */
 #define WEIR_SCAN_WIDTH 32u
-/* So many slots, a cache line of keys, are scanned in place: the loop's calls took 0.1 us of 0.56 with
- * two. */
+/* So many slots, a cache line of keys, are scanned in place: the loop's calls took 0.1 us of 0.56
+ * with two. */
 #define WEIR_SCAN_FEW 8u
 #define WEIR_SCAN_TRIES 3 /* scans that each find one hung slot, before all are looked at */
 #define WEIR_TICKET_TRIES 8

@@ -22,7 +22,8 @@ TEST(Rseq, IsLeftForGoodAndTheCpuIsStillKnown) {
     EXPECT_EQ(cpu, RSEQ_CPU_ID_UNINITIALIZED);
     EXPECT_GE(::sched_getcpu(), 0);
     EXPECT_FALSE(leave_rseq()) << "there is none any more";
-  }}.join();
+  }}
+      .join();
 }
 
 }  // namespace

@@ -30,8 +30,8 @@ std::array<UniqueFd, 2> full_pipe() {
   return {UniqueFd{ends[0]}, UniqueFd{ends[1]}};
 }
 
-// From "ready" on the slot is steered to: were it not awake by then, it would be taken for hung, and
-// who comes before its loop has turned once would go to the others.
+// From "ready" on the slot is steered to: were it not awake by then, it would be taken for hung,
+// and who comes before its loop has turned once would go to the others.
 TEST(WorkerStart, HasItsSlotAndIsAwakeBeforeItSaysThatItIsReady) {
   auto table = steering::LoadTable::in_shared_memory().value();
   auto clients = steering::ClientTable::in_shared_memory(1, 1, 16).value();

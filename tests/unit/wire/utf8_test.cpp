@@ -39,15 +39,36 @@ std::size_t first_bad_byte(std::string_view text) {
   return kNone;
 }
 
-/// Feeds `text` whole and in two at every position, in front of and behind enough ASCII to reach
+std::string repeated(std::string_view letter, std::size_t times) {
+  std::string text;
+  while (times-- > 0) text += letter;
+  return text;
+}
+
+/// Feeds `text` whole and in two at every position, in front of and behind enough letters to reach
 /// the paths that look at many bytes at once, and expects each feed to fail exactly when the
 /// bytes up to its end hold the first bad one.
 void expect_first_bad_byte(std::string_view text, std::size_t expected) {
   ASSERT_EQ(first_bad_byte(text), expected) << to_hex(text);
-  for (const std::size_t ascii : {0U, 1U, 7U, 8U, 63U, 64U, 65U}) {
-    const std::string padded =
-        std::string(ascii, 'a') + std::string{text} + std::string(ascii, 'z');
-    const std::size_t bad = expected == kNone ? kNone : ascii + expected;
+  struct Padding {
+    std::string_view letter;
+    std::size_t times;
+  };
+  constexpr Padding kPaddings[] = {{"a", 0},
+                                   {"a", 1},
+                                   {"a", 7},
+                                   {"a", 8},
+                                   {"a", 63},
+                                   {"a", 64},
+                                   {"a", 65},
+                                   {"\xc3\xa9", 31},
+                                   {"\xc3\xa9", 33},
+                                   {"\xe6\x97\xa5", 43},
+                                   {"\xf0\x9f\x8c\x8a", 17}};
+  for (const auto [letter, times] : kPaddings) {
+    const std::string front = repeated(letter, times);
+    const std::string padded = front + std::string{text} + front;
+    const std::size_t bad = expected == kNone ? kNone : front.size() + expected;
     for (std::size_t cut = 0; cut <= padded.size(); ++cut) {
       Utf8Validator validator;
       ASSERT_EQ(validator.feed(bytes_of(padded).first(cut)), bad == kNone || cut <= bad)
@@ -58,6 +79,9 @@ void expect_first_bad_byte(std::string_view text, std::size_t expected) {
   }
 }
 
+/// More than is looked at one sequence at a time.
+const std::string kLong = repeated("\xc3\xa9", 40);
+
 TEST(Utf8, EveryCodePointIsValidButTheSurrogates) {
   for (std::uint32_t code_point = 0; code_point <= 0x10ffff; ++code_point) {
     const bool is_surrogate = code_point >= 0xd800 && code_point <= 0xdfff;
@@ -65,6 +89,9 @@ TEST(Utf8, EveryCodePointIsValidButTheSurrogates) {
     ASSERT_EQ(is_utf8(bytes_of(text)), !is_surrogate) << to_hex(text);
     // Once more where enough bytes follow to look at four at a time.
     ASSERT_EQ(is_utf8(bytes_of(text + "abc")), !is_surrogate) << to_hex(text);
+    // In a long text, and at its end.
+    ASSERT_EQ(is_utf8(bytes_of(kLong + text + kLong)), !is_surrogate) << to_hex(text);
+    ASSERT_EQ(is_utf8(bytes_of(kLong + text)), !is_surrogate) << to_hex(text);
     // And byte by byte; a surrogate is certain at its second byte.
     ASSERT_EQ(first_bad_byte(text), is_surrogate ? 1 : kNone) << to_hex(text);
   }
@@ -76,6 +103,7 @@ TEST(Utf8, NothingPastTheLastCodePointIsValid) {
     const std::size_t certain = code_point < 0x140000 ? 1 : 0;  // F4 90 to F4 BF; F5 to F7
     ASSERT_EQ(first_bad_byte(text), certain) << to_hex(text);
     ASSERT_FALSE(is_utf8(bytes_of(text + "abc"))) << to_hex(text);
+    ASSERT_FALSE(is_utf8(bytes_of(kLong + text))) << to_hex(text);
   }
 }
 
@@ -87,10 +115,12 @@ TEST(Utf8, NoOverlongFormIsValid) {
     const std::string of_four{'\xf0', tail(12), tail(6), tail(0)};
     ASSERT_EQ(first_bad_byte(of_four), 1U) << to_hex(of_four);
     ASSERT_FALSE(is_utf8(bytes_of(of_four))) << to_hex(of_four);
+    ASSERT_FALSE(is_utf8(bytes_of(kLong + of_four))) << to_hex(of_four);
     if (code_point >= 0x800) continue;
     const std::string of_three{'\xe0', tail(6), tail(0)};
     ASSERT_EQ(first_bad_byte(of_three), 1U) << to_hex(of_three);
     ASSERT_FALSE(is_utf8(bytes_of(of_three + "a"))) << to_hex(of_three);
+    ASSERT_FALSE(is_utf8(bytes_of(kLong + of_three + kLong))) << to_hex(of_three);
     if (code_point >= 0x80) continue;
     const std::string of_two{static_cast<char>(0xc0 | code_point >> 6), tail(0)};
     ASSERT_EQ(first_bad_byte(of_two), 0U) << to_hex(of_two);
