@@ -113,6 +113,7 @@ constexpr std::array kShown{
     Shown{"tls-ticket-rotation", time<&Options::tls_ticket_rotation>},
     Shown{"workers", workers},
     Shown{"pin", pin},
+    Shown{"busy-poll", time<&Options::busy_poll>},
     Shown{"hang-threshold", time<&Options::hang_threshold>},
     Shown{"hang-kill", given_time<&Options::hang_kill>},
     Shown{"steer", named<&Options::steer>},

@@ -30,14 +30,14 @@ bool set_number(Options& options, std::string_view text) {
 /// What 0 means to a duration.
 enum class Zero : bool { refused, off };
 
-/// A duration of MinMs..MaxMs milliseconds, in any unit, or 0 where that turns it off.
-template <auto Member, std::int64_t MinMs, std::int64_t MaxMs, Zero zero, class Options>
+/// A duration of Min to Max of the unit, written in any, or 0 where that turns it off.
+template <auto Member, std::int64_t Min, std::int64_t Max, Zero zero,
+          class Unit = std::chrono::milliseconds, class Options>
 bool set_duration(Options& options, std::string_view text) {
   const auto duration = parse_duration(text);
   if (!duration) return false;
   const bool off = zero == Zero::off && *duration == std::chrono::nanoseconds{0};
-  const bool in_range = *duration >= std::chrono::milliseconds{MinMs} &&
-                        *duration <= std::chrono::milliseconds{MaxMs};
+  const bool in_range = *duration >= Unit{Min} && *duration <= Unit{Max};
   if (!off && !in_range) return false;
   options.*Member = *duration;
   return true;

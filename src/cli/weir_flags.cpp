@@ -224,6 +224,20 @@ std::vector<Row<Options>> workers() {
                   "workers makes them more than there are CPUs, auto binds none of the new ones; "
                   "those that run stay where they are until they are replaced."},
        set_pin},
+      {{.name = "busy-poll",
+        .value = "TIME",
+        .group = kWorkers,
+        .standard = "0",
+        .accepts = "0, or a time from 1us to 10ms",
+        .help = "look this long for more work before sleeping; 0 sleeps at once",
+        .manual =
+            "Answers sooner, where workers have CPUs to themselves: falling asleep and being "
+            "woken takes longer than a small message. A worker looks only while work keeps "
+            "coming within this time, and sleeps when its clients fall silent; meanwhile it "
+            "takes all of its CPU. Twice the time from an answer to the next message is "
+            "enough, such as 50us. What it takes for looking is not in the status' busy time.",
+        .reloads = true},
+       set_duration<&Options::busy_poll, 1, 10'000, Zero::off, std::chrono::microseconds>},
       {{.name = "hang-threshold",
         .value = "TIME",
         .group = kWorkers,

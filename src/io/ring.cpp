@@ -17,7 +17,8 @@ namespace {
 
 constexpr unsigned kSetupFlags = IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL |
                                  IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN |
-                                 IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+                                 IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                                 IORING_SETUP_TASKRUN_FLAG;
 
 constexpr std::array kAllowedOps{IORING_OP_ACCEPT,       IORING_OP_RECV,   IORING_OP_SEND,
                                  IORING_OP_POLL_ADD,     IORING_OP_READ,   IORING_OP_CLOSE,
@@ -91,6 +92,15 @@ Result<void> restrict_ring(io_uring& ring) {
 __kernel_timespec to_timespec(Duration time) noexcept {
   const auto ns = std::max<std::int64_t>(time.count(), 0);
   return {.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
+}
+
+/// Tells the processor that this thread only waits for memory to change.
+void relax() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
 }
 
 /// Asks for success to go unreported: nobody waits for it.
@@ -233,19 +243,40 @@ unsigned Ring::publish() noexcept {
   return tail - std::atomic_ref{*sq.khead}.load(std::memory_order_relaxed);
 }
 
-Result<void> Ring::submit_and_wait(std::optional<Duration> timeout) noexcept {
-  __kernel_timespec spec{};
-  io_uring_getevents_arg until{};
-  unsigned flags = enter_flags_;
-  if (timeout) {
-    spec = to_timespec(*timeout);
-    until.ts = reinterpret_cast<std::uintptr_t>(&spec);
-    flags |= IORING_ENTER_EXT_ARG;
-  }
+/// Submits what is queued, has the kernel do what waits for this thread, and waits for so many
+/// completions. What io_uring_enter returned, or a negated errno.
+int Ring::enter(unsigned at_least, io_uring_getevents_arg* until) noexcept {
   ++enters_;
-  const int result =
-      io_uring_enter2(static_cast<unsigned>(ring_.enter_ring_fd), publish(), 1, flags,
-                      timeout ? reinterpret_cast<sigset_t*>(&until) : nullptr, sizeof until);
+  const unsigned flags = enter_flags_ | (until != nullptr ? IORING_ENTER_EXT_ARG : 0U);
+  return io_uring_enter2(static_cast<unsigned>(ring_.enter_ring_fd), publish(), at_least, flags,
+                         reinterpret_cast<sigset_t*>(until), sizeof *until);
+}
+
+/// Until there is a completion, or what the next enter will make one of, or for so long.
+void Ring::look(Duration limit) noexcept {
+  // It may refuse some or all of it: the enter that follows says so.
+  (void)enter(0);
+  const Instant began = monotonic_now();
+  Instant now = began;
+  const auto idle = [&] {
+    // Relaxed: what the flag stands for is the kernel's own to see.
+    const unsigned seen = std::atomic_ref{*ring_.sq.kflags}.load(std::memory_order_relaxed);
+    return io_uring_cq_ready(&ring_) == 0 && (seen & IORING_SQ_TASKRUN) == 0;
+  };
+  for (; idle() && now - began < limit; now = monotonic_now()) relax();
+  looked_ = now - began;
+}
+
+Result<void> Ring::submit_and_wait(std::optional<Duration> timeout, Duration look) noexcept {
+  looked_ = {};
+  if (look > Duration::zero()) this->look(timeout ? std::min(look, *timeout) : look);
+  int result = 0;
+  if (io_uring_cq_ready(&ring_) == 0 || look == Duration::zero()) {
+    __kernel_timespec spec = to_timespec(timeout.value_or(Duration::zero()));
+    io_uring_getevents_arg until{};
+    until.ts = reinterpret_cast<std::uintptr_t>(&spec);
+    result = enter(1, timeout ? &until : nullptr);
+  }
   // Relaxed: this thread's own system call wrote the flags.
   const unsigned seen = std::atomic_ref{*ring_.sq.kflags}.load(std::memory_order_relaxed);
   everything_answered_ = io_uring_sq_ready(&ring_) == 0 && (seen & IORING_SQ_CQ_OVERFLOW) == 0;

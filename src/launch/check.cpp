@@ -59,6 +59,7 @@ Result<std::string> check(const cli::Options& options) {
   line("rebalancing", options.rebalance == cli::Rebalancing::off
                           ? "off"
                           : fmt::format("at most {} sessions a second", options.rebalance_rate));
+  line("busy polling", limit(options.busy_poll));
   line("hang threshold", limit(options.hang_threshold));
   line("hang kill", limit(*options.hang_kill));
   line("connections", fmt::format("at most {}, {} descriptors a process", plan->max_connections,

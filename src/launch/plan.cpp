@@ -52,6 +52,7 @@ server::WorkerRules worker_rules(const cli::Options& options) {
   return {.made_at = monotonic_now(),
           .sessions = session_rules(options),
           .hang_threshold = options.hang_threshold,
+          .busy_poll = options.busy_poll,
           .drain_timeout = options.drain_timeout,
           .log_level = options.log_level};
 }

@@ -86,6 +86,11 @@ void each_total(Call call) {
   unrolled(std::make_index_sequence<kTotals.size()>{});
 }
 
+/// Whether there is more to it than the tick.
+bool has_work(const io::Completions& batch) noexcept {
+  return batch.size() > 1 || (batch.size() == 1 && batch[0].tag.operation() != Op::tick);
+}
+
 void store_own(__u64& word, std::uint64_t value) noexcept {
   steering::Word{word}.store(value, std::memory_order_relaxed);
 }
@@ -132,6 +137,7 @@ Worker::Worker(const WorkerOptions& options, process::WorkerSeat& seat, session:
                 tls_ ? &*tls_ : nullptr,
                 options_.rules.sessions,
                 monotonic_now()},
+      busy_poll_{options_.rules.busy_poll},
       now_{monotonic_now()} {
   arm_signal();
   ring_.poll_multishot(seat.link.fd(), Tag::of(Op::link));
@@ -185,13 +191,14 @@ int Worker::run() {
     // kernel gets round to taking the ring apart, and connections would come to nobody.
     if (acceptor_->ended() && sessions_.count() == 0) break;
     const Instant sleeps = monotonic_now();
-    if (auto waited = ring_.submit_and_wait(sleep_limit(sleeps)); !waited) {
+    if (auto waited = ring_.submit_and_wait(sleep_limit(sleeps), busy_poll_.ahead()); !waited) {
       spdlog::critical("{}", to_string(waited.error()));
       return EXIT_FAILURE;
     }
     const Instant woke = std::exchange(now_, monotonic_now());
     slot_.woke(now_);
     const io::Completions batch = ring_.completions();
+    busy_poll_.waited(now_ - sleeps, has_work(batch));
     slot_.found(batch.size());
     take_in(batch);
     buffers_.end_batch();
@@ -254,6 +261,7 @@ void Worker::adopt(WorkerRules rules) {
   const bool judged_anew = rules.hang_threshold != options_.rules.hang_threshold;
   options_.rules = std::move(rules);
   spdlog::set_level(options_.rules.log_level);
+  busy_poll_.limit(options_.rules.busy_poll);
   spdlog::debug("keeps to new rules");
   sessions_.rules_changed(now_);
   if (!judged_anew) return;
@@ -393,7 +401,7 @@ void Worker::report_ends() {
 void Worker::report_turn(Instant woke, Instant sleeps) {
   weir_row& row = slot_.row();
   const session::Traffic& traffic = sessions_.traffic();
-  add_own(row.busy_ns, busy_.turned(woke, sleeps, now_));
+  add_own(row.busy_ns, busy_.turned(woke, sleeps, now_, ring_.looked()));
   add_own(row.loops, 1);
   slot_.found(0);
   store_own(row.enters, earlier_.enters + ring_.enters());

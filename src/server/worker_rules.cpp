@@ -20,7 +20,7 @@ namespace {
 using Bytes = std::span<const std::byte>;
 
 constexpr std::array<char, 4> kMagic{'w', 'r', 'u', 'l'};
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 constexpr std::size_t kCrcBytes = 4;
 /// The longest time that any flag takes.
 constexpr auto kTimeMax = static_cast<std::uint64_t>(Duration{std::chrono::hours{24}}.count());
@@ -37,6 +37,7 @@ struct Head {
   std::uint64_t idle_timeout;
   std::uint64_t ping_interval;
   std::uint64_t close_timeout;
+  std::uint64_t busy_poll;
   std::uint64_t header_bytes_max;
   std::uint64_t request_line_bytes_max;
   std::uint64_t message_bytes_max;
@@ -57,10 +58,10 @@ struct Head {
   std::uint32_t hash_on;
   std::uint32_t hash_on_name_bytes;
 };
-static_assert(sizeof(Head) == 160 && std::has_unique_object_representations_v<Head>, "no padding");
-static_assert(offsetof(Head, made_at) == 16 && offsetof(Head, header_bytes_max) == 72 &&
-              offsetof(Head, messages_per_second) == 120 && offsetof(Head, log_level) == 128 &&
-              offsetof(Head, paths) == 136);
+static_assert(sizeof(Head) == 168 && std::has_unique_object_representations_v<Head>, "no padding");
+static_assert(offsetof(Head, made_at) == 16 && offsetof(Head, busy_poll) == 72 &&
+              offsetof(Head, messages_per_second) == 128 && offsetof(Head, log_level) == 136 &&
+              offsetof(Head, paths) == 144);
 static_assert(std::endian::native == std::endian::little);
 static_assert(SPDLOG_LEVEL_TRACE == 0 && SPDLOG_LEVEL_ERROR == 4);
 static_assert(wire::Compression{0} == wire::Compression::off &&
@@ -118,6 +119,7 @@ Head head_of(const WorkerRules& rules) {
           .idle_timeout = ns(sessions.idle_timeout),
           .ping_interval = ns(sessions.ping_interval),
           .close_timeout = ns(sessions.close_timeout),
+          .busy_poll = ns(rules.busy_poll),
           .header_bytes_max = upgrade.header_bytes_max,
           .request_line_bytes_max = upgrade.request_line_bytes_max,
           .message_bytes_max = sessions.message_bytes_max,
@@ -177,8 +179,9 @@ class Reader {
 
 /// What no flags come to, by the name that the error says.
 std::string_view bad_field(const Head& head) {
-  for (const std::uint64_t time : {head.hang_threshold, head.drain_timeout, head.handshake_timeout,
-                                   head.idle_timeout, head.ping_interval, head.close_timeout})
+  for (const std::uint64_t time :
+       {head.hang_threshold, head.drain_timeout, head.handshake_timeout, head.idle_timeout,
+        head.ping_interval, head.close_timeout, head.busy_poll})
     if (time > kTimeMax) return "time";
   if (head.handshake_timeout == 0 || head.close_timeout == 0) return "time";
   if (head.made_at > static_cast<std::uint64_t>(INT64_MAX)) return "time made";
@@ -202,6 +205,7 @@ WorkerRules rules_of(const Head& head) {
   WorkerRules rules;
   rules.made_at = Instant{duration(head.made_at)};
   rules.hang_threshold = duration(head.hang_threshold);
+  rules.busy_poll = duration(head.busy_poll);
   rules.drain_timeout = duration(head.drain_timeout);
   rules.log_level = static_cast<spdlog::level::level_enum>(head.log_level);
   session::SessionRules& sessions = rules.sessions;

@@ -67,6 +67,15 @@ def sleeps(pid):
     return int(status(pid)["voluntary_ctxt_switches"])
 
 
+def await_sleeps(pid, count):
+    """Returns once `pid` has gone to sleep so many times more."""
+    deadline, before = time.monotonic() + PATIENCE, sleeps(pid)
+    while sleeps(pid) - before < count:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"process {pid} does not sleep")
+        time.sleep(0.001)
+
+
 def own_memory(pid):
     """Bytes of memory that `pid` has for itself: its heap and stacks, not what it maps of files or
     shares with its siblings."""

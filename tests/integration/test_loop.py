@@ -46,10 +46,11 @@ class Watch:
 
 @unittest.skipUnless(shutil.which("strace"), "strace is not installed")
 class LoopTest(WeirTest):
-    def start(self, sessions):
+    def start(self, *flags, sessions):
         """A server of one worker, its pid, and sessions that have had their first echo: from here
         on all is in its steady state."""
-        server = self.start_weir("--hang-threshold", f"{HANG_THRESHOLD * 1000:.0f}ms", workers=1)
+        threshold = f"{HANG_THRESHOLD * 1000:.0f}ms"
+        server = self.start_weir("--hang-threshold", threshold, *flags, workers=1)
         peers = [raw.open_session(server.address) for _ in range(sessions)]
         for peer in peers:
             self.addCleanup(peer.close)
@@ -139,6 +140,34 @@ class LoopTest(WeirTest):
         self.assertLessEqual(calls["clock_gettime"], calls["io_uring_enter"] + 1)
         self.assertLessEqual(calls["io_uring_enter"], (time.monotonic() - began) / 0.010 + SLACK)
         self.assertTrue(os.path.exists(f"/proc/{pid}"))
+
+
+    def test_who_looks_before_it_sleeps_sleeps_less(self):
+        """A worker that may look for longer than a client takes for its next message is put to sleep
+        for a few of 300 at most: before it has reason to look, and where this machine was busy."""
+        _, pid, peers = self.start("--busy-poll", "10ms", sessions=1)
+        before = proc.sleeps(pid)
+        for _ in range(300):
+            self.send(peers[0])
+            self.receive(peers[0])
+        self.assertLess(proc.sleeps(pid) - before, 150)
+
+    def test_who_may_look_and_has_no_reason_to_is_as_idle_as_any(self):
+        """Once its client has been silent for as many waits as it had reasons to look; a sign of life
+        is none, though it comes sooner than the time that it may look for."""
+        server = self.start_weir("--busy-poll", "10ms", "--hang-threshold", "15ms", workers=1)
+        pid = server.column("pid")[0]
+        peer = raw.open_session(server.address)
+        self.addCleanup(peer.close)
+        for _ in range(20):
+            self.send(peer)
+            self.receive(peer)
+        proc.await_sleeps(pid, 20)
+        watch, began = Watch(pid), time.monotonic()
+        time.sleep(0.3)  # what is looked at is time passing
+        calls = watch.end()
+        # To look, it would enter twice for each sign of life.
+        self.assertLessEqual(calls["io_uring_enter"], (time.monotonic() - began) / 0.005 + SLACK)
 
 
 if __name__ == "__main__":

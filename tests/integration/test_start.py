@@ -152,6 +152,7 @@ class StartTest(WeirTest):
             "workers           3, not pinned\n"
             "steering          kernel-hash by none\n"
             "rebalancing       at most 1000 sessions a second\n"
+            "busy polling      off\n"
             "hang threshold    off\n"
             "hang kill         off\n"
             f"connections       at most 1000, {DESCRIPTORS} descriptors a process\n"

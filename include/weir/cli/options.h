@@ -97,6 +97,7 @@ struct Options {
   Pin pin = Pin::automatic;
   std::vector<int> pin_cpus;  // with Pin::list: at least one for each worker
   std::chrono::nanoseconds hang_threshold = std::chrono::milliseconds{50};  // 0: off
+  std::chrono::nanoseconds busy_poll{};                                     // 0: off
   /// 0: off. Once parsed always set: not given, it is 10 s, or twice a hang threshold above 5 s, or
   /// off where there is no threshold.
   std::optional<std::chrono::nanoseconds> hang_kill;

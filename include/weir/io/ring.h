@@ -3,8 +3,9 @@
 //
 // Set up with SINGLE_ISSUER, DEFER_TASKRUN and COOP_TASKRUN (kernel 6.1): completions are posted
 // only while this thread is inside io_uring_enter, so nothing interrupts the loop and a batch is
-// whole. Plain descriptors, not direct ones: direct ones measured no faster and cannot be sent to
-// another process.
+// whole. Between enters the kernel raises a flag where there are some to post (TASKRUN_FLAG), for
+// who looks before it sleeps. Plain descriptors, not direct ones: direct ones measured no faster
+// and cannot be sent to another process.
 //
 // Who waits in io_uring_enter counts as waiting for a disk: a host of idle workers would show as
 // 100 % "iowait". Since Linux 6.15 it may say that it does not, and so shows as idle.
@@ -115,8 +116,10 @@ class Ring {
 
   /// Submits what is queued and sleeps until at least one completion is there or `timeout` has
   /// passed (nullopt: without limit). Returns early on a signal. An errno that leaves the ring
-  /// unusable is returned.
-  [[nodiscard]] Result<void> submit_and_wait(std::optional<Duration> timeout) noexcept;
+  /// unusable is returned. `look`: before it sleeps it looks for so long whether it has to; it then
+  /// makes a system call more, unless something was there at once.
+  [[nodiscard]] Result<void> submit_and_wait(std::optional<Duration> timeout,
+                                             Duration look = Duration::zero()) noexcept;
 
   /// The last submit_and_wait() submitted everything queued before it, and no completion is held
   /// back for want of room: all that it has to say about that is there to be reaped.
@@ -138,9 +141,11 @@ class Ring {
     done_with(all);
   }
 
-  /// io_uring_enter calls made so far: at most one per submit_and_wait(), plus one each time the
-  /// submission queue was full.
+  /// io_uring_enter calls made so far: at most one per submit_and_wait(), two where it looked, plus
+  /// one each time the submission queue was full.
   [[nodiscard]] std::uint64_t enters() const noexcept { return enters_; }
+  /// For how long the last submit_and_wait() looked.
+  [[nodiscard]] Duration looked() const noexcept { return looked_; }
 
   /// For BufferRing.
   [[nodiscard]] io_uring& raw() noexcept { return ring_; }
@@ -149,10 +154,13 @@ class Ring {
   Ring() noexcept = default;
   [[nodiscard]] io_uring_sqe& queue() noexcept;
   [[nodiscard]] unsigned publish() noexcept;
+  int enter(unsigned at_least, io_uring_getevents_arg* until = nullptr) noexcept;
+  void look(Duration limit) noexcept;
 
   io_uring ring_{};
   __kernel_timespec timeout_{};  // read when the operation is submitted
   std::uint64_t enters_ = 0;
+  Duration looked_{};
   unsigned enter_flags_ = 0;  // of every submit_and_wait()
   bool everything_answered_ = true;
   bool owned_ = false;

@@ -18,14 +18,17 @@ class BusyTime {
   /// From here on, of the calling thread.
   explicit BusyTime(Instant now) noexcept;
 
-  /// Once a turn of the loop: it had been awake from `woke` until `slept`, and it is `now`. Returns
-  /// the nanoseconds of work that have come to be known.
-  [[nodiscard]] std::uint64_t turned(Instant woke, Instant slept, Instant now) noexcept;
+  /// Once a turn of the loop: it had been awake from `woke` until `slept`, of the time from then on
+  /// it `looked` for work so long without finding any, which is none (BusyPoll), and it is `now`.
+  /// Returns the nanoseconds of work that have come to be known.
+  [[nodiscard]] std::uint64_t turned(Instant woke, Instant slept, Instant now,
+                                     Duration looked = {}) noexcept;
 
  private:
   Instant span_began_;
   std::uint64_t cpu_ns_;  // of the thread, then
   std::uint64_t awake_ns_ = 0;
+  std::uint64_t looked_ns_ = 0;
 };
 
 /// CPU time of the calling thread, ever.

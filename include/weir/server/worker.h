@@ -1,7 +1,7 @@
 // Worker: one thread, one ring, the sessions of one slot. Composes the parts and runs the loop;
 // it takes no lock and makes one system call a turn, and one a millisecond to know its CPU time.
 //
-//   loop:  submit and wait (next deadline, or the next sign of life)
+//   loop:  submit, look for more if that pays, and wait (next deadline, or the next sign of life)
 //          awake_at = now
 //          what was sent has gone
 //          for each completion: dispatch      may queue work, never submits
@@ -37,6 +37,7 @@
 #include "weir/io/buffer_ring.h"
 #include "weir/io/ring.h"
 #include "weir/process/worker_link.h"
+#include "weir/server/busy_poll.h"
 #include "weir/server/busy_time.h"
 #include "weir/server/worker_rules.h"
 #include "weir/session/handler.h"
@@ -145,6 +146,7 @@ class Worker {
   weir_row earlier_{};         // of the slot's earlier workers: the row's totals are the service's
   session::Traffic reported_;  // what of ours is in it
   BusyTime busy_{monotonic_now()};
+  BusyPoll busy_poll_;
   Instant now_;
   std::uint64_t ends_reported_ = 0;
   std::uint32_t tick_ = 0;  // generation of the tick that counts; another threshold has another

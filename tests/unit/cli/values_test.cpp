@@ -22,6 +22,7 @@ TEST(Values, DefaultsAreThoseOfTheTable) {
   EXPECT_FALSE(options.workers);
   EXPECT_EQ(worker_count(options, four_cpus()), 4U);
   EXPECT_EQ(options.pin, Pin::automatic);
+  EXPECT_EQ(options.busy_poll, 0ns);
   EXPECT_EQ(options.hang_threshold, 50ms);
   EXPECT_EQ(options.hang_kill, 10s);
   EXPECT_EQ(options.drain_timeout, 10s);
@@ -105,6 +106,7 @@ TEST(Values, EveryFlagIsRead) {
                                     "--workers=3",
                                     "--pin",
                                     "0-1,3",
+                                    "--busy-poll=10ms",
                                     "--hang-threshold=0",
                                     "--steer",
                                     "two-choices",
@@ -166,6 +168,7 @@ TEST(Values, EveryFlagIsRead) {
   EXPECT_EQ(options.workers, 3U);
   EXPECT_EQ(options.pin, Pin::list);
   EXPECT_EQ(options.pin_cpus, (std::vector<int>{0, 1, 3}));
+  EXPECT_EQ(options.busy_poll, 10ms);
   EXPECT_EQ(options.hang_threshold, 0ns);
   EXPECT_EQ(options.steer, steering::Policy::two_choices);
   EXPECT_EQ(options.hash_on, (wire::HashOn{.part = wire::HashOn::Part::header, .name = "X-Room"}));
@@ -257,6 +260,9 @@ TEST(Values, WrongOnesAreNamedWithWhatIsAccepted) {
       {"pin", "0,", cpus},
       {"pin", "0-", cpus},
       {"pin", "8192", cpus},
+      {"busy-poll", "50", "expected 0, or a time from 1us to 10ms"},
+      {"busy-poll", "999ns", "expected 0, or a time from 1us to 10ms"},
+      {"busy-poll", "10001us", "expected 0, or a time from 1us to 10ms"},
       {"hang-threshold", "50", "expected 0, or a time from 1ms to 1h"},
       {"hang-threshold", "999us", "expected 0, or a time from 1ms to 1h"},
       {"hang-threshold", "3601s", "expected 0, or a time from 1ms to 1h"},

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "weir/base/unique_fd.h"
@@ -125,6 +126,42 @@ TEST_F(RingTest, ASendLargerThanTheSocketsBufferCompletesOnceAndWhole) {
     for (const Completion& c : turn(*made_)) done.push_back(c);
   ASSERT_EQ(done.size(), 1U);
   EXPECT_EQ(done[0].result, static_cast<int>(large.size()));
+}
+
+TEST_F(RingTest, LooksBeforeItSleepsAndFindsWhatComesMeanwhile) {
+  ASSERT_TRUE(made_->enable());
+  Pair pair = socket_pair();
+  made_->poll(pair.ours.get(), Tag::of(Op::receive));
+  std::thread writer{[&] { EXPECT_EQ(::write(pair.peer.get(), "x", 1), 1); }};
+  ASSERT_TRUE(made_->submit_and_wait(std::nullopt, std::chrono::minutes{1}));
+  writer.join();
+  EXPECT_LT(made_->looked(), std::chrono::minutes{1});
+  EXPECT_EQ(made_->completions().size(), 1U);
+  EXPECT_LE(made_->enters(), 2U) << "one to submit, and one to have it posted";
+}
+
+TEST_F(RingTest, DoesNotLookWhereSomethingIsThereAtOnce) {
+  ASSERT_TRUE(made_->enable());
+  Pair pair = socket_pair();
+  ASSERT_EQ(::write(pair.peer.get(), "x", 1), 1);
+  made_->poll(pair.ours.get(), Tag::of(Op::receive));
+  ASSERT_TRUE(made_->submit_and_wait(std::nullopt, std::chrono::minutes{1}));
+  EXPECT_EQ(made_->completions().size(), 1U);
+  EXPECT_EQ(made_->enters(), 1U);
+}
+
+TEST_F(RingTest, HasLookedInVainOnlySoLongAndThenSleeps) {
+  ASSERT_TRUE(made_->enable());
+  constexpr Duration kLook = std::chrono::milliseconds{1};
+  made_->timeout(std::chrono::milliseconds{5}, Tag::of(Op::tick));
+  ASSERT_TRUE(made_->submit_and_wait(std::nullopt, kLook));
+  EXPECT_GE(made_->looked(), kLook);
+  EXPECT_EQ(made_->completions().size(), 1U);
+  // Never past the time that it may wait at all.
+  made_->reap([](const Completion&) {});
+  ASSERT_TRUE(made_->submit_and_wait(Duration::zero(), std::chrono::minutes{1}));
+  ASSERT_TRUE(made_->submit_and_wait(kLook));
+  EXPECT_EQ(made_->looked(), Duration::zero()) << "that time it did not";
 }
 
 TEST_F(RingTest, CancelAllEndsWhatADescriptorHasPending) {

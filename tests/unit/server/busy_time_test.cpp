@@ -53,5 +53,16 @@ TEST(BusyTime, IsTheGreaterOfBothAndNotTheirSum) {
   EXPECT_LE(found, thread_cpu_ns() - begin_ns);
 }
 
+TEST(BusyTime, HasNotWhatWentIntoLookingForWork) {
+  BusyTime busy{kWoken};
+  work(4ms);
+  EXPECT_LT(busy.turned(kWoken, kWoken + 10us, kWoken + 5ms, 4ms), 4'000'000U);
+  work(1ms);
+  EXPECT_EQ(busy.turned(kWoken + 5ms, kWoken + 5ms + 10us, kWoken + 7ms, 60s), 10'000U)
+      << "it had to wait for its CPU while it looked";
+  work(2ms);
+  EXPECT_GE(busy.turned(kWoken + 7ms, kWoken + 7ms, kWoken + 9ms), 2'000'000U);
+}
+
 }  // namespace
 }  // namespace weir::server

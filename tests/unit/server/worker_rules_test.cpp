@@ -24,6 +24,7 @@ WorkerRules every_field() {
   rules.made_at = Instant{nanoseconds{0x0102030405060708}};
   rules.hang_threshold = nanoseconds{0x11};
   rules.drain_timeout = nanoseconds{0x12};
+  rules.busy_poll = nanoseconds{0x1f};
   rules.log_level = spdlog::level::err;
   session::SessionRules& sessions = rules.sessions;
   sessions.handshake_timeout = nanoseconds{0x13};
@@ -59,11 +60,11 @@ std::string word(char low) {
 
 TEST(WorkerRules, AreWrittenAsTheHeaderSays) {
   const std::string expected =
-      "wrul"s + "\2\0\0\0"s + "\xdc\0\0\0\0\0\0\0"s + "\x08\x07\x06\x05\x04\x03\x02\x01" +
+      "wrul"s + "\3\0\0\0"s + "\xe4\0\0\0\0\0\0\0"s + "\x08\x07\x06\x05\x04\x03\x02\x01" +
       word('\x11') + word('\x12') + word('\x13') + word('\x14') + word('\x15') + word('\x16') +
-      word('\x17') + word('\x18') + word('\x19') + word('\x1a') + word('\x1b') + word('\x1c') +
-      "\x1d\0\0\0\x1e\0\0\0"s + "\4\2\x0c\1"s + "\3\0\0\0\2\0\0\0\1\0\0\0\3\0\0\0\1\0\0\0"s +
-      "\2\0\0\0\3\0\0\0"s +  //
+      word('\x1f') + word('\x17') + word('\x18') + word('\x19') + word('\x1a') + word('\x1b') +
+      word('\x1c') + "\x1d\0\0\0\x1e\0\0\0"s + "\4\2\x0c\1"s +
+      "\3\0\0\0\2\0\0\0\1\0\0\0\3\0\0\0\1\0\0\0"s + "\2\0\0\0\3\0\0\0"s +  //
       "/okX-R" + "\2\0\0\0/a\3\0\0\0/bc"s + "\4\0\0\0null"s + "\1\0\0\0x\1\0\0\0y\1\0\0\0z"s +
       "\n\0\0\00010.0.0.0/8"s;
   const std::string letter = text_of(pack(every_field()));
@@ -71,7 +72,7 @@ TEST(WorkerRules, AreWrittenAsTheHeaderSays) {
   const auto crc = static_cast<std::uint32_t>(
       crc32_z(0, reinterpret_cast<const Bytef*>(expected.data()), expected.size()));
   EXPECT_EQ(std::memcmp(letter.data() + expected.size(), &crc, 4), 0);
-  EXPECT_EQ(letter.size(), 0xdcU);
+  EXPECT_EQ(letter.size(), 0xe4U);
 }
 
 TEST(WorkerRules, ComeBackWhole) {
@@ -139,29 +140,30 @@ TEST(WorkerRules, WhatNoFlagsComeToIsRefusedByName) {
     std::string_view said;
   };
   const Case cases[] = {
-      {4, 1, "a letter with rules of version 1, where 2 is known"},
-      {4, 3, "a letter with rules of version 3, where 2 is known"},
+      {4, 2, "a letter with rules of version 2, where 3 is known"},
+      {4, 4, "a letter with rules of version 4, where 3 is known"},
       {23, 0x80, "a letter with rules whose time made is out of range"},
       {31, 1, "a letter with rules whose time is out of range"},
       {63, 0x80, "a letter with rules whose time is out of range"},
       {40, 0, "a letter with rules whose time is out of range"},
-      {72, 0, "a letter with rules whose request size is out of range"},
-      {94, 1, "a letter with rules whose message size is out of range"},
-      {124, 0, "a letter with rules whose message rate is out of range"},
-      {128, 5, "a letter with rules whose log level is out of range"},
-      {129, 3, "a letter with rules whose compression is out of range"},
-      {130, 8, "a letter with rules whose window is out of range"},
-      {130, 16, "a letter with rules whose window is out of range"},
-      {131, 2, "a letter with rules whose slow consumer is out of range"},
-      {132, 2, "a letter with rules whose lists do not fill it"},
-      {135, 0xff, "a letter with rules whose lists do not fill it"},
-      {139, 0xff, "a letter with rules whose lists do not fill it"},
-      {152, 4, "a letter with rules whose hash is out of range"},
-      {152, 0, "a letter with rules whose hash is out of range"},
-      {156, 0, "a letter with rules whose hash is out of range"},
-      {156, 2, "a letter with rules whose lists do not fill it"},
-      {169, 0xff, "a letter with rules whose lists do not fill it"},
-      {207, 'x', "a letter with rules whose networks are none"},
+      {79, 0x80, "a letter with rules whose time is out of range"},
+      {80, 0, "a letter with rules whose request size is out of range"},
+      {102, 1, "a letter with rules whose message size is out of range"},
+      {132, 0, "a letter with rules whose message rate is out of range"},
+      {136, 5, "a letter with rules whose log level is out of range"},
+      {137, 3, "a letter with rules whose compression is out of range"},
+      {138, 8, "a letter with rules whose window is out of range"},
+      {138, 16, "a letter with rules whose window is out of range"},
+      {139, 2, "a letter with rules whose slow consumer is out of range"},
+      {140, 2, "a letter with rules whose lists do not fill it"},
+      {143, 0xff, "a letter with rules whose lists do not fill it"},
+      {147, 0xff, "a letter with rules whose lists do not fill it"},
+      {160, 4, "a letter with rules whose hash is out of range"},
+      {160, 0, "a letter with rules whose hash is out of range"},
+      {164, 0, "a letter with rules whose hash is out of range"},
+      {164, 2, "a letter with rules whose lists do not fill it"},
+      {177, 0xff, "a letter with rules whose lists do not fill it"},
+      {215, 'x', "a letter with rules whose networks are none"},
   };
   for (const Case& c : cases)
     EXPECT_EQ(refusal_of([&](auto& letter) { letter[c.at] = std::byte{c.byte}; }), c.said) << c.at;
