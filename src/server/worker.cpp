@@ -6,6 +6,10 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <type_traits>
 #include <utility>
 
 #include "acceptor.h"
@@ -49,11 +53,14 @@ struct Total {
   std::uint64_t session::Traffic::*of_worker;
 };
 using session::Traffic;
-constexpr std::array kTotals{
+/// What each message changes, and what few turns do.
+constexpr std::array kOften{
     Total{&weir_row::messages_in, &Traffic::messages_in},
     Total{&weir_row::messages_out, &Traffic::messages_out},
     Total{&weir_row::bytes_in, &Traffic::bytes_in},
     Total{&weir_row::bytes_out, &Traffic::bytes_out},
+};
+constexpr std::array kSeldom{
     Total{&weir_row::upgraded, &Traffic::upgraded},
     Total{&weir_row::rejected, &Traffic::rejected},
     Total{&weir_row::overloaded, &Traffic::overloaded},
@@ -77,13 +84,13 @@ constexpr std::array kTotals{
     Total{&weir_row::hash_no_key, &Traffic::hash_no_key},
 };
 
-/// Without a loop: with one connection there is a turn for each message.
-template <class Call>
-void each_total(Call call) {
-  const auto unrolled = [&]<std::size_t... i>(std::index_sequence<i...>) {
-    (call(kTotals[i]), ...);
-  };
-  unrolled(std::make_index_sequence<kTotals.size()>{});
+/// Whether any of kSeldom has: with one connection there is a turn for each message.
+bool seldom_ones_differ(const Traffic& a, const Traffic& b) noexcept {
+  static_assert(std::has_unique_object_representations_v<Traffic>);
+  constexpr std::size_t first = offsetof(Traffic, upgraded);  // they are the last ones
+  static_assert(sizeof(Traffic) - first == kSeldom.size() * sizeof(std::uint64_t));
+  const auto of = [](const Traffic& t) { return std::as_bytes(std::span{&t, 1}).subspan(first); };
+  return std::memcmp(of(a).data(), of(b).data(), of(a).size()) != 0;
 }
 
 /// Whether there is more to it than the tick.
@@ -405,11 +412,14 @@ void Worker::report_turn(Instant woke, Instant sleeps) {
   add_own(row.loops, 1);
   slot_.found(0);
   store_own(row.enters, earlier_.enters + ring_.enters());
-  each_total([&](Total total) {
+  const auto report = [&](Total total) {
     const std::uint64_t now = traffic.*total.of_worker;
-    if (std::exchange(reported_.*total.of_worker, now) != now) [[unlikely]]
+    if (std::exchange(reported_.*total.of_worker, now) != now)
       store_own(row.*total.in_row, earlier_.*total.in_row + now);
-  });
+  };
+  for (const Total total : kOften) report(total);
+  if (seldom_ones_differ(traffic, reported_)) [[unlikely]]
+    for (const Total total : kSeldom) report(total);
 }
 
 /// With ticks, which come soon enough for every deadline, a sleep has no limit of its own: setting

@@ -1,11 +1,11 @@
 // BusyPoll: whether a worker that has run out of work looks for more before it sleeps.
 //
-// To be put to sleep, and woken from another CPU, takes longer than a small message: on one connection
-// across two CPUs of a virtual machine a round trip took 61 us with a sleep in it and 21 without, and no
-// less CPU. But looking takes all of a CPU for as long as it lasts. So a worker looks only while work
-// comes soon: each wait that was no longer than the limit is a reason to look before later ones, each
-// longer one takes a reason away. One whose clients fall silent has looked in vain kReasonsMax times,
-// and sleeps from then on.
+// To be put to sleep, and woken from another CPU, takes longer than a small message: on one
+// connection across two CPUs of a virtual machine a round trip took 61 us with a sleep in it and 21
+// without, and no less CPU. But looking takes all of a CPU for as long as it lasts. So a worker
+// looks only while work comes soon: each wait that was no longer than the limit is a reason to look
+// before later ones, each longer one takes a reason away. One whose clients fall silent has looked
+// in vain kReasonsMax times, and sleeps from then on.
 #pragma once
 
 #include <algorithm>
@@ -27,9 +27,7 @@ class BusyPoll {
   }
 
   /// For how long to look before the next sleep; 0: not at all.
-  [[nodiscard]] Duration ahead() const noexcept {
-    return reasons_ > 0 ? limit_ : Duration::zero();
-  }
+  [[nodiscard]] Duration ahead() const noexcept { return reasons_ > 0 ? limit_ : Duration::zero(); }
 
   /// That long it waited, looking or asleep, and then there was `work`, or only the time to give a
   /// sign of life.
