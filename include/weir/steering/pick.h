@@ -190,9 +190,10 @@ static long weir_scan_biased_step(__u32 block, void* context) {
   return 0;
 }
 
-/* The first WEIR_SCAN_FEW slots. */
-WEIR_INLINE void weir_scan_few(struct weir_scan_state* scan) {
+/* The first WEIR_SCAN_FEW slots; `biased` is a constant. */
+WEIR_INLINE void weir_scan_few(struct weir_scan_state* scan, int biased) {
   const __u64* key = scan->table->key;
+  const __u64* bias = scan->table->bias;
   __u64 salt = scan->salt;
   __u64 best = scan->best;
   __u64 zero = scan->zero;
@@ -200,7 +201,7 @@ WEIR_INLINE void weir_scan_few(struct weir_scan_state* scan) {
 
   WEIR_UNROLL
   for (i = 0; i < WEIR_SCAN_FEW; i++) {
-    __u64 salted = WEIR_READ(key[i]) ^ salt;
+    __u64 salted = (WEIR_READ(key[i]) + (biased ? WEIR_READ(bias[i]) : 0)) ^ salt;
 
     if (salted < best) best = salted ^ zero;
   }
@@ -232,16 +233,20 @@ WEIR_INLINE int weir_heeds_biases(const struct weir_table* table, const struct w
 WEIR_PART __u64 weir_scan(struct weir_table* table, const struct weir_syn* syn, __u32 count) {
   struct weir_scan_state scan;
   __u32 blocks = (count + WEIR_SCAN_WIDTH - 1) / WEIR_SCAN_WIDTH;
+  int biased;
 
   WEIR_PART_ENTRY(table, syn, WEIR_KEY_OUT);
   scan.table = table;
   scan.salt = weir_range(syn->hash, count);
   scan.best = ~0ULL;
   scan.zero = WEIR_READ(table->config.zero);
-  if (weir_heeds_biases(table, syn))
-    weir_loop(blocks, weir_scan_biased_step, &scan);
+  biased = weir_heeds_biases(table, syn);
+  if (count <= WEIR_SCAN_FEW && biased)
+    weir_scan_few(&scan, 1);
   else if (count <= WEIR_SCAN_FEW)
-    weir_scan_few(&scan);
+    weir_scan_few(&scan, 0);
+  else if (biased)
+    weir_loop(blocks, weir_scan_biased_step, &scan);
   else
     weir_loop(blocks, weir_scan_step, &scan);
   return scan.best ^ scan.salt;
