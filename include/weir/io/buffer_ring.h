@@ -9,7 +9,7 @@
 // only as many are lent as the batches of late called for; the others are not even touched.
 //
 // A buffer holds a message of 16 KiB with its header: where entering the kernel is dear, receiving
-// it here takes 0.83 x the CPU of a system call each to receive and to send it. Of each only the
+// it here takes 0.84 x the CPU of a system call each to receive and to send it. Of each only the
 // pages that a small message needs are there from the start, so that a burst of those has none to
 // fault in; the rest comes with the first large messages.
 #pragma once
