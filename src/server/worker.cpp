@@ -18,8 +18,8 @@
 #include "mover.h"
 #include "recorder.h"
 #include "weir/base/log.h"
+#include "weir/base/rseq.h"
 #include "weir/process/privileges.h"
-#include "weir/process/rseq.h"
 #include "weir/process/sandbox.h"
 #include "weir/wire/close_code.h"
 
@@ -451,7 +451,7 @@ int run_worker(const WorkerOptions& options, process::WorkerSeat seat, session::
   if (!worker) return cannot(worker.error());
   if (const auto became = process::become_worker(seat.identity); !became)
     return cannot(became.error());
-  (void)process::leave_rseq();
+  (void)leave_rseq();
   if (const auto inside = process::enter_sandbox(); !inside)
     spdlog::warn("serves without a system call filter: {}", to_string(inside.error()));
   // Before anybody is told: what is steered to a worker that has not woken yet is steered past it,

@@ -94,7 +94,7 @@ struct weir_config {
   __u64 max_connections;   /* 0: no limit */
   __u64 hash_key[2];       /* secret: a client cannot aim at a slot */
   __u32 live;              /* which of lookup[2] the program reads: 0 or 1 */
-  __u32 zero;              /* always 0: see weir_scan_step in pick.h */
+  __u32 zero;              /* always 0: see weir_scan_keys in pick.h */
   __u32 local_step;        /* x all connections = the load that cpu-local allows a slot */
   __u32 bias_until;        /* biases count until then: CLOCK_MONOTONIC in 2^30 ns, 1.07 s */
 };

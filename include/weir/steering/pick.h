@@ -146,33 +146,10 @@ struct weir_scan_state {
   __u64 zero; /* 0, which the verifier cannot know */
 };
 
-/* Keys past the last slot are out of service, so a whole block needs no bound check. */
-static long weir_scan_step(__u32 block, void* context) {
-  struct weir_scan_state* scan = (struct weir_scan_state*)context;
-  const __u64* key = &scan->table->key[(block * WEIR_SCAN_WIDTH) & WEIR_SLOT_MASK];
-  __u64 salt = scan->salt;
-  __u64 best = scan->best;
-  __u64 zero = scan->zero;
-  __u32 i;
-
-  WEIR_UNROLL
-  for (i = 0; i < WEIR_SCAN_WIDTH; i++) {
-    __u64 salted = WEIR_READ(key[i]) ^ salt;
-
-    /* XOR makes the verifier forget the range that it learnt from the comparison. It would follow
-     * every order of updates otherwise: 640,000 instructions with CAP_BPF alone, where now it is
-     * 5,500. */
-    if (salted < best) best = salted ^ zero;
-  }
-  scan->best = best;
-  return 0;
-}
-
-/* The same with each slot's bias. It carries into no flag, so that what is best still has its
- * slot's. */
-static long weir_scan_biased_step(__u32 block, void* context) {
-  struct weir_scan_state* scan = (struct weir_scan_state*)context;
-  __u32 first = (block * WEIR_SCAN_WIDTH) & WEIR_SLOT_MASK;
+/* The smallest so far, and of `count` keys from `first` on; `biased`: with each slot's bias, which
+ * carries into no flag, so that what is best still has its slot's. The last two are constants. */
+WEIR_INLINE void weir_scan_keys(struct weir_scan_state* scan, __u32 first, __u32 count,
+                                int biased) {
   const __u64* key = &scan->table->key[first];
   const __u64* bias = &scan->table->bias[first];
   __u64 salt = scan->salt;
@@ -181,31 +158,28 @@ static long weir_scan_biased_step(__u32 block, void* context) {
   __u32 i;
 
   WEIR_UNROLL
-  for (i = 0; i < WEIR_SCAN_WIDTH; i++) {
-    __u64 salted = (WEIR_READ(key[i]) + WEIR_READ(bias[i])) ^ salt;
+  for (i = 0; i < count; i++) {
+    __u64 salted = (WEIR_READ(key[i]) + (biased ? WEIR_READ(bias[i]) : 0)) ^ salt;
 
+    /* XOR makes the verifier forget the range that it learnt from the comparison. It would follow
+     * every order of updates otherwise: 640,000 instructions with CAP_BPF alone, where now it is
+     * 5,500. */
     if (salted < best) best = salted ^ zero;
   }
   scan->best = best;
+}
+
+/* Keys past the last slot are out of service, so a whole block needs no bound check. */
+static long weir_scan_step(__u32 block, void* context) {
+  weir_scan_keys((struct weir_scan_state*)context, (block * WEIR_SCAN_WIDTH) & WEIR_SLOT_MASK,
+                 WEIR_SCAN_WIDTH, 0);
   return 0;
 }
 
-/* The first WEIR_SCAN_FEW slots; `biased` is a constant. */
-WEIR_INLINE void weir_scan_few(struct weir_scan_state* scan, int biased) {
-  const __u64* key = scan->table->key;
-  const __u64* bias = scan->table->bias;
-  __u64 salt = scan->salt;
-  __u64 best = scan->best;
-  __u64 zero = scan->zero;
-  __u32 i;
-
-  WEIR_UNROLL
-  for (i = 0; i < WEIR_SCAN_FEW; i++) {
-    __u64 salted = (WEIR_READ(key[i]) + (biased ? WEIR_READ(bias[i]) : 0)) ^ salt;
-
-    if (salted < best) best = salted ^ zero;
-  }
-  scan->best = best;
+static long weir_scan_biased_step(__u32 block, void* context) {
+  weir_scan_keys((struct weir_scan_state*)context, (block * WEIR_SCAN_WIDTH) & WEIR_SLOT_MASK,
+                 WEIR_SCAN_WIDTH, 1);
+  return 0;
 }
 
 /* Whether the policy is a scan over keys and biases. */
@@ -242,9 +216,9 @@ WEIR_PART __u64 weir_scan(struct weir_table* table, const struct weir_syn* syn, 
   scan.zero = WEIR_READ(table->config.zero);
   biased = weir_heeds_biases(table, syn);
   if (count <= WEIR_SCAN_FEW && biased)
-    weir_scan_few(&scan, 1);
+    weir_scan_keys(&scan, 0, WEIR_SCAN_FEW, 1);
   else if (count <= WEIR_SCAN_FEW)
-    weir_scan_few(&scan, 0);
+    weir_scan_keys(&scan, 0, WEIR_SCAN_FEW, 0);
   else if (biased)
     weir_loop(blocks, weir_scan_biased_step, &scan);
   else

@@ -1,4 +1,4 @@
-#include "weir/process/rseq.h"
+#include "weir/base/rseq.h"
 
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -8,7 +8,7 @@
 #if __has_include(<sys/rseq.h>)
 #include <sys/rseq.h>
 
-namespace weir::process {
+namespace weir {
 namespace {
 
 TEST(Rseq, IsLeftForGoodAndTheCpuIsStillKnown) {
@@ -27,5 +27,5 @@ TEST(Rseq, IsLeftForGoodAndTheCpuIsStillKnown) {
 }
 
 }  // namespace
-}  // namespace weir::process
+}  // namespace weir
 #endif

@@ -1,4 +1,4 @@
-#include "weir/process/rseq.h"
+#include "weir/base/rseq.h"
 
 #if __has_include(<sys/rseq.h>)
 #include <sys/rseq.h>
@@ -8,7 +8,7 @@
 #include <algorithm>
 #endif
 
-namespace weir::process {
+namespace weir {
 
 #if __has_include(<sys/rseq.h>)
 
@@ -30,4 +30,4 @@ bool leave_rseq() noexcept {
 
 #endif
 
-}  // namespace weir::process
+}  // namespace weir

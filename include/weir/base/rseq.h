@@ -6,10 +6,10 @@
 // 2 % less CPU.
 #pragma once
 
-namespace weir::process {
+namespace weir {
 
 /// Has the kernel write no more to the calling thread's area. sched_getcpu() asks the kernel from
 /// then on. False where there is none (an older C library, or glibc.pthread.rseq=0), or it stays.
 bool leave_rseq() noexcept;
 
-}  // namespace weir::process
+}  // namespace weir
