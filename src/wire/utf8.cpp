@@ -96,8 +96,8 @@ const std::uint8_t* skip_sequences(const std::uint8_t* at, const std::uint8_t* e
 /// Where the last sequence begins that `end` cuts short, if it does; else `end`. Of the bytes
 /// before, whose sequences may be bad, none is open.
 const std::uint8_t* last_cut(const std::uint8_t* begin, const std::uint8_t* end) noexcept {
-  constexpr std::ptrdiff_t kCutBytesMax = 3;
-  for (std::ptrdiff_t back = 1; back <= kCutBytesMax && back <= end - begin; ++back) {
+  constexpr std::ptrdiff_t cut_bytes_max = 3;
+  for (std::ptrdiff_t back = 1; back <= cut_bytes_max && back <= end - begin; ++back) {
     const std::uint8_t byte = *(end - back);
     if ((byte & 0xc0) == 0x80) continue;
     const std::uint8_t follow = lead(byte).continuation_bytes;

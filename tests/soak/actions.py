@@ -209,6 +209,7 @@ class Reload(Action):
         lines.append(f"max-message-size = {dice.choice(('64KiB', '1MiB', '2MiB'))}")
         lines.append(f"max-backlog = {dice.choice(('1MiB', '16MiB'))}")
         lines.append(f"idle-timeout = {dice.choice((0, '60s', '120s'))}")
+        lines.append(f"busy-poll = {dice.choice((0, '50us', '1ms'))}")
         lines.append(f"rebalance-rate = {dice.choice((100, 1_000, 100_000))}")
         lines.append(f"max-connections = {dice.choice((2_000, 10_000))}")
         weights = None

@@ -152,15 +152,15 @@ TEST_F(RingTest, DoesNotLookWhereSomethingIsThereAtOnce) {
 
 TEST_F(RingTest, HasLookedInVainOnlySoLongAndThenSleeps) {
   ASSERT_TRUE(made_->enable());
-  constexpr Duration kLook = std::chrono::milliseconds{1};
+  constexpr Duration look = std::chrono::milliseconds{1};
   made_->timeout(std::chrono::milliseconds{5}, Tag::of(Op::tick));
-  ASSERT_TRUE(made_->submit_and_wait(std::nullopt, kLook));
-  EXPECT_GE(made_->looked(), kLook);
+  ASSERT_TRUE(made_->submit_and_wait(std::nullopt, look));
+  EXPECT_GE(made_->looked(), look);
   EXPECT_EQ(made_->completions().size(), 1U);
   // Never past the time that it may wait at all.
   made_->reap([](const Completion&) {});
   ASSERT_TRUE(made_->submit_and_wait(Duration::zero(), std::chrono::minutes{1}));
-  ASSERT_TRUE(made_->submit_and_wait(kLook));
+  ASSERT_TRUE(made_->submit_and_wait(look));
   EXPECT_EQ(made_->looked(), Duration::zero()) << "that time it did not";
 }
 

@@ -39,6 +39,13 @@ std::size_t first_bad_byte(std::string_view text) {
   return kNone;
 }
 
+std::string between(std::string_view front, std::string_view text, std::string_view back) {
+  std::string all{front};
+  all += text;
+  all += back;
+  return all;
+}
+
 std::string repeated(std::string_view letter, std::size_t times) {
   std::string text;
   while (times-- > 0) text += letter;
@@ -54,20 +61,20 @@ void expect_first_bad_byte(std::string_view text, std::size_t expected) {
     std::string_view letter;
     std::size_t times;
   };
-  constexpr Padding kPaddings[] = {{"a", 0},
-                                   {"a", 1},
-                                   {"a", 7},
-                                   {"a", 8},
-                                   {"a", 63},
-                                   {"a", 64},
-                                   {"a", 65},
-                                   {"\xc3\xa9", 31},
-                                   {"\xc3\xa9", 33},
-                                   {"\xe6\x97\xa5", 43},
-                                   {"\xf0\x9f\x8c\x8a", 17}};
-  for (const auto [letter, times] : kPaddings) {
+  constexpr Padding paddings[] = {{"a", 0},
+                                  {"a", 1},
+                                  {"a", 7},
+                                  {"a", 8},
+                                  {"a", 63},
+                                  {"a", 64},
+                                  {"a", 65},
+                                  {"\xc3\xa9", 31},
+                                  {"\xc3\xa9", 33},
+                                  {"\xe6\x97\xa5", 43},
+                                  {"\xf0\x9f\x8c\x8a", 17}};
+  for (const auto [letter, times] : paddings) {
     const std::string front = repeated(letter, times);
-    const std::string padded = front + std::string{text} + front;
+    const std::string padded = between(front, text, front);
     const std::size_t bad = expected == kNone ? kNone : front.size() + expected;
     for (std::size_t cut = 0; cut <= padded.size(); ++cut) {
       Utf8Validator validator;
@@ -90,7 +97,7 @@ TEST(Utf8, EveryCodePointIsValidButTheSurrogates) {
     // Once more where enough bytes follow to look at four at a time.
     ASSERT_EQ(is_utf8(bytes_of(text + "abc")), !is_surrogate) << to_hex(text);
     // In a long text, and at its end.
-    ASSERT_EQ(is_utf8(bytes_of(kLong + text + kLong)), !is_surrogate) << to_hex(text);
+    ASSERT_EQ(is_utf8(bytes_of(between(kLong, text, kLong))), !is_surrogate) << to_hex(text);
     ASSERT_EQ(is_utf8(bytes_of(kLong + text)), !is_surrogate) << to_hex(text);
     // And byte by byte; a surrogate is certain at its second byte.
     ASSERT_EQ(first_bad_byte(text), is_surrogate ? 1 : kNone) << to_hex(text);
@@ -120,7 +127,7 @@ TEST(Utf8, NoOverlongFormIsValid) {
     const std::string of_three{'\xe0', tail(6), tail(0)};
     ASSERT_EQ(first_bad_byte(of_three), 1U) << to_hex(of_three);
     ASSERT_FALSE(is_utf8(bytes_of(of_three + "a"))) << to_hex(of_three);
-    ASSERT_FALSE(is_utf8(bytes_of(kLong + of_three + kLong))) << to_hex(of_three);
+    ASSERT_FALSE(is_utf8(bytes_of(between(kLong, of_three, kLong)))) << to_hex(of_three);
     if (code_point >= 0x80) continue;
     const std::string of_two{static_cast<char>(0xc0 | code_point >> 6), tail(0)};
     ASSERT_EQ(first_bad_byte(of_two), 0U) << to_hex(of_two);
