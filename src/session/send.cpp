@@ -41,10 +41,14 @@ bool Sessions::may_send(Session& session) {
     ++traffic_.dropped;
     return false;
   }
+  close_overloaded(session);
+  return false;
+}
+
+void Sessions::close_overloaded(Session& session) {
   ++traffic_.overloaded;
   spdlog::debug("{}: closed: does not take its output", PeerName{session});
   begin_close(session, CloseCode::try_again_later, "slow consumer", now_);
-  return false;
 }
 
 bool Sessions::send_message(Session& session, Opcode opcode, std::span<const std::byte> payload) {
@@ -265,9 +269,11 @@ void Sessions::finish_sends(Instant now) {
 }
 
 /// The rest of what was tried is in `sending` from here on, and waits for room.
-void Sessions::fell_short(Session& session, const Outgoing& out) {
+void Sessions::fell_short(Session& session, Outgoing out) {
   const std::uint32_t taken = out.result > 0 ? static_cast<std::uint32_t>(out.result) : 0;
   traffic_.bytes_out += taken;
+  if (out.buffer != kNoBuffer && out.size - taken > rules_.backlog_bytes_max)
+    leave_out_excess(session, out, taken);
   if (out.buffer == kNoBuffer)
     session.sent += taken;
   else
@@ -277,6 +283,27 @@ void Sessions::fell_short(Session& session, const Outgoing& out) {
   if (session.state == State::releasing) return free_if_done(session);
   if (session.leaving) return leave_if_ready(session);
   send_on(session);
+}
+
+/// One receive may bring more than a backlog may be, and while there is room for the answers none
+/// of it is one. Now that there is not: messages that come behind a backlog over the limit are left
+/// out, or the session is closed in their stead.
+void Sessions::leave_out_excess(Session& session, Outgoing& out, std::uint32_t taken) {
+  if (session.state != State::open) return;
+  std::uint32_t kept = out.size;
+  std::uint64_t left_out = 0;
+  for (std::uint64_t at = 0; at < out.size; at += wire::server_frame_bytes(out.data + at)) {
+    if (at <= taken || at - taken <= rules_.backlog_bytes_max) continue;
+    if (left_out++ == 0) kept = static_cast<std::uint32_t>(at);
+  }
+  if (left_out == 0) return;
+  // Counted as sent in this very turn: what one receive of another turn brought is less.
+  traffic_.messages_out -= left_out;
+  out.size = kept;
+  if (rules_.slow_consumer == SlowConsumer::drop)
+    traffic_.dropped += left_out;
+  else
+    close_overloaded(session);
 }
 
 void Sessions::send_on(Session& session) {

@@ -18,13 +18,6 @@ constexpr unsigned kControl = 0x08;  // of the opcode
 /// Bit n: opcode n has a meaning.
 constexpr unsigned kKnownOpcodes = 0b0000'0111'0000'0111;
 
-/// `size` bytes in network byte order.
-std::uint64_t read_big_endian(const std::byte* at, std::size_t size) noexcept {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < size; ++i) value = value << 8 | to_unsigned(at[i]);
-  return value;
-}
-
 /// Removes the first `size` bytes of `in` and returns them.
 std::span<std::byte> take(std::span<std::byte>& in, std::size_t size) noexcept {
   const std::span<std::byte> taken = in.first(size);

@@ -3,6 +3,7 @@
 #include <cassert>
 #include <cstring>
 
+#include "frame_header.h"
 #include "weir/wire/frame.h"
 
 namespace weir::wire {
@@ -39,6 +40,12 @@ void put_server_header(std::byte* at, Opcode opcode, std::uint64_t payload_bytes
     *at++ = std::byte{127};
     put_big_endian(at, payload_bytes, 8);
   }
+}
+
+std::uint64_t server_frame_bytes(const std::byte* at) noexcept {
+  const std::size_t header = header_size(at[1]);
+  const std::size_t behind = header - 2;
+  return header + (behind == 0 ? to_unsigned(at[1]) : read_big_endian(at + 2, behind));
 }
 
 std::size_t encode_header(std::span<std::byte, kHeaderBytesMax> out, Opcode opcode, bool fin,

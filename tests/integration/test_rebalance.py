@@ -54,7 +54,8 @@ class RebalanceTest(WeirTest):
     def await_spread_within_one(self, server):
         def level(status):
             counts = [w["connections"] for w in status["workers"]]
-            return max(counts) - min(counts) <= 1
+            share = sum(counts) / len(counts)
+            return all(abs(count - share) <= 1 for count in counts)
 
         return server.await_status(level, "all are within one of their share")
 

@@ -379,6 +379,7 @@ class Sessions {
   [[nodiscard]] bool forward_message(Session& session, wire::Opcode opcode,
                                      std::span<std::byte> bytes);
   [[nodiscard]] bool may_send(Session& session);
+  void close_overloaded(Session& session);
   [[nodiscard]] bool send_from_block(Session& session, wire::Opcode opcode,
                                      std::span<std::byte> bytes);
   [[nodiscard]] bool send_from_buffer(Session& session, wire::Opcode opcode,
@@ -397,7 +398,8 @@ class Sessions {
   void send_now(Session& session, Outgoing out);
   void send_at_once(Outgoing& listed);
   void send_on(Session& session);
-  void fell_short(Session& session, const Outgoing& out);
+  void fell_short(Session& session, Outgoing out);
+  void leave_out_excess(Session& session, Outgoing& out, std::uint32_t taken);
   void send_failed(Session& session, int error);
   void sent_whole(Session& session);
   void send_finished(Session& session);

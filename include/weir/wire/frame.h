@@ -232,6 +232,9 @@ constexpr std::byte kCompressed{0x40};
 /// payload.
 void put_server_header(std::byte* at, Opcode opcode, std::uint64_t payload_bytes) noexcept;
 
+/// What the frame takes, header and payload, whose header that wrote to `at`.
+[[nodiscard]] std::uint64_t server_frame_bytes(const std::byte* at) noexcept;
+
 /// A decoder at rest, between two calls of next(). What has no meaning in its stage is 0, so that
 /// there is one way to write down each place in a stream. It says nothing of role and limit.
 struct FrameDecoder::State {

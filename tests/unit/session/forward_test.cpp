@@ -208,6 +208,58 @@ TEST_F(BulkTest, AReaderThatStopsIsNotReadFromAnyMore) {
   EXPECT_EQ(exchange(peer, left, out.size()), out);
 }
 
+/// Nobody reads what two floods of 150 messages have echoed. The first finds room in the socket,
+/// most of the second does not; nothing more is read from there on.
+class SlowBulkTest : public BulkTest {
+ protected:
+  static constexpr std::size_t kEach = 150;
+
+  SlowBulkTest() { rules_.high_water_bytes = rules_.backlog_bytes_max = 64 * 1'024; }
+
+  void flood(const UniqueFd& peer) {
+    const std::string large = noise(buffers_->buffer_bytes());
+    EXPECT_EQ(exchange(peer, frame(0x82, large), large.size() + 4), answer(0x82, large));
+    for (std::size_t i = 0; i < 2; ++i) {
+      std::string in;
+      for (std::size_t n = 0; n < kEach; ++n) in += frame(0x82, payload_of(i * kEach + n));
+      write(peer, in);
+      for (int turns = 0; turns < 5; ++turns) turn();
+    }
+  }
+  static std::string payload_of(std::size_t number) {
+    return std::string(1'000, static_cast<char>(number % 251));
+  }
+  static std::string answers(std::size_t count) {
+    std::string out;
+    for (std::size_t n = 0; n < count; ++n) out += answer(0x82, payload_of(n));
+    return out;
+  }
+};
+
+TEST_F(SlowBulkTest, WhatOneReceiveBringsBeyondTheLimitIsLeftOut) {
+  rules_.slow_consumer = SlowConsumer::drop;
+  const UniqueFd peer = open();
+  flood(peer);
+  const Traffic& seen = sessions_->traffic();
+  ASSERT_GT(seen.dropped, 0U);
+  EXPECT_EQ(seen.messages_in, 2 * kEach + 1);
+  EXPECT_EQ(seen.messages_out, 2 * kEach + 1 - seen.dropped);
+  const std::string out = answers(2 * kEach - seen.dropped);
+  EXPECT_EQ(exchange(peer, {}, out.size()), out) << "whole messages, the first of them";
+  EXPECT_EQ(exchange(peer, frame(0x81, "lives"), 7), "\x81\x05lives");
+}
+
+TEST_F(SlowBulkTest, OrTheSessionIsClosedBehindWhatTheLimitLeaves) {
+  const UniqueFd peer = open();
+  flood(peer);
+  const Traffic& seen = sessions_->traffic();
+  EXPECT_EQ(seen.overloaded, 1U);
+  EXPECT_EQ(seen.dropped, 0U);
+  ASSERT_LT(seen.messages_out, 2 * kEach + 1);
+  const std::string out = answers(seen.messages_out - 1) + "\x88\x0f\x03\xf5slow consumer";
+  EXPECT_EQ(exchange(peer, {}, out.size()), out);
+}
+
 TEST_F(BulkTest, TheEndOfTheStreamAndErrorsAreSeen) {
   UniqueFd peer = open();
   const std::string large = noise(16'384);
