@@ -141,7 +141,6 @@ class LoopTest(WeirTest):
         self.assertLessEqual(calls["io_uring_enter"], (time.monotonic() - began) / 0.010 + SLACK)
         self.assertTrue(os.path.exists(f"/proc/{pid}"))
 
-
     def test_who_looks_before_it_sleeps_sleeps_less(self):
         """A worker that may look for longer than a client takes for its next message is put to sleep
         for a few of 300 at most: before it has reason to look, and where this machine was busy."""

@@ -1,5 +1,6 @@
 // Worker: one thread, one ring, the sessions of one slot. Composes the parts and runs the loop;
-// it takes no lock and makes one system call a turn, and one a millisecond to know its CPU time.
+// it takes no lock and makes one system call a turn (two where it has looked for more before it
+// sleeps), and one a millisecond to know its CPU time.
 //
 //   loop:  submit, look for more if that pays, and wait (next deadline, or the next sign of life)
 //          awake_at = now
